@@ -1,0 +1,43 @@
+# Finds every dependency; what is missing or too old stops configuration with the fix in the message.
+
+function(retentive_require found name requirement fix)
+  if(NOT ${found})
+    message(FATAL_ERROR "${name} (${requirement}) was not found or does not match.\n"
+                        "Fix: run scripts/setup.sh, or ${fix}.")
+  endif()
+endfunction()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers make ccache refuse unless these checks are relaxed.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
+endif()
+
+# A LibTorch given through CMAKE_PREFIX_PATH or Torch_DIR wins over the one scripts/setup.sh installs.
+file(GLOB retentive_venv_torch ${PROJECT_SOURCE_DIR}/.deps/venv/lib/python3*/site-packages/torch)
+set(retentive_user_prefix ${CMAKE_PREFIX_PATH})
+list(APPEND CMAKE_PREFIX_PATH ${retentive_venv_torch})
+set(CMAKE_MESSAGE_LOG_LEVEL ERROR)  # the wheel's own config warns of a library that CPU builds do not have
+find_package(Torch 2.13 QUIET)
+unset(CMAKE_MESSAGE_LOG_LEVEL)
+set(CMAKE_PREFIX_PATH ${retentive_user_prefix})
+retentive_require(Torch_FOUND "LibTorch" ">= 2.13, CPU" "unpack a LibTorch and pass -DCMAKE_PREFIX_PATH=/path/to/libtorch")
+
+find_package(OpenCV 4.5 QUIET COMPONENTS core imgproc imgcodecs)
+retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs" "sudo apt-get install libopencv-dev")
+
+find_package(nlohmann_json 3.10 QUIET)
+retentive_require(nlohmann_json_FOUND "nlohmann-json" ">= 3.10" "sudo apt-get install nlohmann-json3-dev")
+
+if(RETENTIVE_APPS)
+  find_package(CLI11 2.1 QUIET)
+  retentive_require(CLI11_FOUND "CLI11" ">= 2.1" "sudo apt-get install libcli11-dev")
+endif()
+
+if(RETENTIVE_TESTS)
+  find_package(Catch2 2.13 QUIET)
+  retentive_require(Catch2_FOUND "Catch2" ">= 2.13" "sudo apt-get install catch2")
+endif()
+
+find_package(Threads REQUIRED)

@@ -1,0 +1,16 @@
+include(CMakePackageConfigHelpers)
+
+get_property(retentive_libraries GLOBAL PROPERTY RETENTIVE_LIBRARIES)
+install(TARGETS ${retentive_libraries} EXPORT retentiveTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT retentiveTargets NAMESPACE retentive:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/retentive)
+install(DIRECTORY retention vision models datasets DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/retentive
+        FILES_MATCHING PATTERN "*.h" PATTERN "*_json.h" EXCLUDE)
+if(TARGET retentive)
+  install(TARGETS retentive RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+configure_package_config_file(cmake/retentiveConfig.cmake.in retentiveConfig.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/retentive)
+write_basic_package_version_file(retentiveConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/retentiveConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/retentiveConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/retentive)
