@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <retention/base/export.h>
+#include <vision/structures.h>
+
+namespace retentive::datasets {
+
+using vision::Image;
+
+struct DecodeOptions {
+  /// Images with more pixels are refused before any decoding.
+  int64_t max_pixels = 64'000'000;
+};
+
+/// Decodes JPEG, PNG, WebP, BMP, TIFF or PNM to RGB [height, width, 3]: alpha dropped, grey replicated,
+/// 16-bit by its high byte, palettes expanded, EXIF orientation applied.
+/// Throws DataError naming the file for anything that is not a complete image or exceeds the limit.
+RETENTIVE_API Image decode_image(const std::filesystem::path& path, const DecodeOptions& options = {});
+
+/// The same for an encoded image in memory; `name` stands for it in messages.
+RETENTIVE_API Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
+                                 const DecodeOptions& options = {});
+
+/// PNG file contents of a grey (1 channel) or RGB (3 channels) image. Throws InvalidArgument for another shape.
+RETENTIVE_API std::vector<uint8_t> encode_png(const Image& image);
+
+/// Writes a grey or RGB image in the format of the extension: .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .ppm, .pgm.
+/// Throws InvalidArgument for another extension or shape, DataError when the file cannot be written.
+RETENTIVE_API void write_image(const std::filesystem::path& path, const Image& image);
+
+}  // namespace retentive::datasets
