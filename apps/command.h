@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include <retention/base/enum_names.h>
+
+namespace retentive::apps {
+
+/// Exit codes of every subcommand.
+inline constexpr int kSuccess = 0;
+inline constexpr int kFailure = 1;     ///< an error of retention/base/error.h, printed by main
+inline constexpr int kUsage = 2;       ///< wrong flags or arguments
+inline constexpr int kSomeFailed = 3;  ///< some inputs failed, the others were done
+
+/// What a subcommand does once its arguments are parsed. Returns an exit code; throws retentive::Error for bad input.
+using Action = std::function<int()>;
+
+/// A subcommand: `setup` declares arguments on its CLI11 app and returns the action, which owns what they are parsed
+/// to.
+struct Command {
+  std::string name;
+  std::string description;
+  std::function<Action(CLI::App&)> setup;
+};
+
+/// Adds a flag that takes one name of an enum with EnumNames; other values are a usage error that lists the names.
+template <class E>
+CLI::Option* add_enum_option(CLI::App& app, const std::string& flag, E& target, const std::string& help) {
+  const auto parse = [&target, flag](const std::string& text) {
+    const auto value = enum_value<E>(text);
+    if (!value) throw CLI::ValidationError(flag, "\"" + text + "\" is not accepted; give " + enum_choices<E>());
+    target = *value;
+  };
+  return app.add_option_function<std::string>(flag, parse, help + ": " + enum_choices<E>());
+}
+
+// One factory per subcommand, defined in apps/<name>.cpp and listed in main.cpp.
+Command convert_command();
+Command inspect_command();
+Command models_command();
+
+}  // namespace retentive::apps

@@ -1,0 +1,7 @@
+#include <models/version.h>
+
+namespace retentive {
+
+std::string_view version() noexcept { return RETENTIVE_VERSION; }
+
+}  // namespace retentive
