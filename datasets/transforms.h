@@ -10,7 +10,7 @@ namespace retentive::datasets {
 
 using vision::Preprocessing;
 
-/// Throws InvalidArgument unless sizes are positive, mean and std have 1 or 3 finite entries, and no std is zero.
+/// Throws InvalidArgument unless sizes are 1 to 32768, mean and std have 1 or 3 finite entries, and no std is zero.
 RETENTIVE_API void check_preprocessing(const Preprocessing& preprocessing);
 
 /// The image with as many channels as the preprocessing feeds: RGB for 3, luminance for 1.

@@ -40,7 +40,7 @@ class ByteReader {
   uint64_t size_ = 0;
 };
 
-/// Opens for reading with the same checks; the messages name the path.
-std::ifstream open_regular_file(const std::filesystem::path& path, uint64_t& size);
+/// Opens for reading with the same checks; the messages begin with [where] and name the path.
+std::ifstream open_regular_file(const std::filesystem::path& path, const char* where, uint64_t& size);
 
 }  // namespace retentive::datasets::detail

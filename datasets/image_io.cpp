@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+
+#include <opencv2/imgcodecs.hpp>
+
+#include <datasets/detail/byte_reader.h>
+#include <datasets/detail/integrity.h>
+#include <datasets/image_header.h>
+#include <datasets/image_io.h>
+#include <datasets/resize.h>
+#include <retention/base/error.h>
+
+namespace retentive::datasets {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& name, const std::string& what) {
+  throw DataError("[image] " + name + " " + what);
+}
+
+std::string size_text(int64_t width, int64_t height) { return std::to_string(width) + "x" + std::to_string(height); }
+
+void check_limit(const ImageHeader& header, const std::string& name, const DecodeOptions& options) {
+  if (header.width <= options.max_pixels / header.height) return;
+  fail(name, "is " + size_text(header.width, header.height) + " pixels, more than the limit of " +
+                 std::to_string(options.max_pixels) + "; scale it down, or raise max_pixels");
+}
+
+void check_kind(const ImageHeader& header, const std::string& name) {
+  if (header.format == ImageFormat::jpeg && header.channels == 4) {
+    fail(name, "is a CMYK JPEG; grey and RGB are accepted: convert it to RGB");
+  }
+  if (header.format == ImageFormat::tiff && header.bit_depth > 16) {
+    fail(name,
+         "is a TIFF of " + std::to_string(header.bit_depth) + " bits per channel; 1 to 16 are accepted: convert it");
+  }
+}
+
+cv::Mat decode_raw(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
+  std::string reason;
+  try {
+    // IMREAD_UNCHANGED also leaves the EXIF orientation alone.
+    const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<uint8_t*>(bytes.data()));
+    cv::Mat decoded = cv::imdecode(encoded, cv::IMREAD_UNCHANGED);
+    if (!decoded.empty()) return decoded;
+  } catch (const cv::Exception& error) {
+    reason = " (" + error.err + ")";
+  }
+  fail(name, "is a damaged or unusual " + std::string(to_string(header.format)) + " that cannot be decoded" + reason +
+                 "; replace it or save it anew");
+}
+
+/// RGB pixels from the decoder's BGR, BGRA or grey, in 8 or 16 bits.
+template <class Value>
+void copy_rgb(const cv::Mat& decoded, Image& image) {
+  const int channels = decoded.channels();
+  const int red = channels >= 3 ? 2 : 0;
+  const int green = channels >= 3 ? 1 : 0;
+  constexpr int kShift = 8 * (sizeof(Value) - 1);
+  uint8_t* out = image.pixels.data();
+  for (int y = 0; y < decoded.rows; ++y) {
+    const Value* in = decoded.ptr<Value>(y);
+    for (int x = 0; x < decoded.cols; ++x, in += channels, out += 3) {
+      out[0] = static_cast<uint8_t>(in[red] >> kShift);
+      out[1] = static_cast<uint8_t>(in[green] >> kShift);
+      out[2] = static_cast<uint8_t>(in[0] >> kShift);
+    }
+  }
+}
+
+Image to_image(const cv::Mat& decoded, const std::string& name) {
+  Image image{decoded.rows, decoded.cols, 3, {}};
+  image.pixels.resize(image.height * image.width * 3);
+  if (decoded.depth() == CV_8U) {
+    copy_rgb<uint8_t>(decoded, image);
+  } else if (decoded.depth() == CV_16U) {
+    copy_rgb<uint16_t>(decoded, image);
+  } else {
+    fail(name, "does not hold 8-bit or 16-bit unsigned pixels; convert it to an 8-bit PNG");
+  }
+  return image;
+}
+
+/// EXIF orientation: 2 and 4 mirror, 3 turns by 180 degrees, 5 to 8 swap rows and columns.
+Image apply_orientation(Image image, int orientation) {
+  if (orientation == 1) return image;
+  const bool transposed = orientation >= 5;
+  const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  Image out{transposed ? image.width : image.height, transposed ? image.height : image.width, 3, {}};
+  out.pixels.resize(image.pixels.size());
+  for (int64_t y = 0; y < out.height; ++y) {
+    for (int64_t x = 0; x < out.width; ++x) {
+      int64_t source_y = transposed ? x : y;
+      int64_t source_x = transposed ? y : x;
+      if (flip_y) source_y = image.height - 1 - source_y;
+      if (flip_x) source_x = image.width - 1 - source_x;
+      std::copy_n(image.pixels.data() + (source_y * image.width + source_x) * 3, 3,
+                  out.pixels.data() + (y * out.width + x) * 3);
+    }
+  }
+  return out;
+}
+
+cv::Mat to_mat(const Image& image, const char* where) {
+  check_image(image, where);
+  cv::Mat mat(static_cast<int>(image.height), static_cast<int>(image.width), image.channels == 1 ? CV_8UC1 : CV_8UC3);
+  for (int y = 0; y < mat.rows; ++y) {
+    const uint8_t* in = image.pixels.data() + y * image.width * image.channels;
+    uint8_t* out = mat.ptr<uint8_t>(y);
+    if (image.channels == 1) {
+      std::copy_n(in, image.width, out);
+      continue;
+    }
+    for (int64_t i = 0; i < image.width * 3; i += 3) {
+      out[i] = in[i + 2];
+      out[i + 1] = in[i + 1];
+      out[i + 2] = in[i];
+    }
+  }
+  return mat;
+}
+
+std::vector<uint8_t> encode(const Image& image, const std::string& extension, const char* where) {
+  std::vector<uint8_t> bytes;
+  try {
+    if (cv::imencode(extension, to_mat(image, where), bytes)) return bytes;
+  } catch (const cv::Exception& error) {
+    throw InvalidArgument(std::string("[") + where + "] an image of " + size_text(image.width, image.height) +
+                          " cannot be written as " + extension + " (" + error.err + "); use .png");
+  }
+  throw InvalidArgument(std::string("[") + where + "] an image of " + size_text(image.width, image.height) +
+                        " cannot be written as " + extension + "; use .png");
+}
+
+}  // namespace
+
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
+  const ImageHeader header = read_image_header(bytes, name);
+  check_limit(header, name, options);
+  check_kind(header, name);
+  detail::check_complete(bytes, header, name);
+  const cv::Mat decoded = header.format == ImageFormat::tiff
+                              ? decode_raw(detail::neutral_tiff(bytes, name), header, name)
+                              : decode_raw(bytes, header, name);
+  if (decoded.cols != header.width || decoded.rows != header.height) {
+    fail(name, "is damaged: its header says " + size_text(header.width, header.height) + " but " +
+                   size_text(decoded.cols, decoded.rows) + " pixels were decoded; replace it");
+  }
+  return apply_orientation(to_image(decoded, name), header.orientation);
+}
+
+Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {
+  const std::string name = path.string();
+  const ImageHeader header = read_image_header(path);
+  check_limit(header, name, options);
+  uint64_t size = 0;
+  std::ifstream file = detail::open_regular_file(path, "image", size);
+  constexpr uint64_t kMaxFileBytes = INT32_MAX;  // what the decoder can address
+  if (size > kMaxFileBytes) {
+    fail(name, "has " + std::to_string(size) + " bytes; at most " + std::to_string(kMaxFileBytes) +
+                   " are accepted; save it anew");
+  }
+  std::vector<uint8_t> bytes(size);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size))) {
+    fail(name, "cannot be read; check the disk or copy the file again");
+  }
+  return decode_image(bytes, name, options);
+}
+
+std::vector<uint8_t> encode_png(const Image& image) { return encode(image, ".png", "encode_png"); }
+
+void write_image(const std::filesystem::path& path, const Image& image) {
+  constexpr const char* kExtensions[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (std::find(std::begin(kExtensions), std::end(kExtensions), extension) == std::end(kExtensions)) {
+    throw InvalidArgument("[write_image] " + path.string() + " has the extension \"" + extension +
+                          "\"; .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .ppm and .pgm are accepted");
+  }
+  const std::vector<uint8_t> bytes = encode(image, extension, "write_image");
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (!file.flush()) {
+    fail(path.string(), "cannot be written; check that its folder exists, is writable and has space");
+  }
+}
+
+}  // namespace retentive::datasets

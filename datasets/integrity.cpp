@@ -1,0 +1,159 @@
+#include <zlib.h>
+
+#include <datasets/detail/header_formats.h>
+#include <datasets/detail/integrity.h>
+#include <retention/base/error.h>
+
+namespace retentive::datasets::detail {
+
+namespace {
+
+constexpr int kMaxScans = 128;
+
+[[noreturn]] void cut_short(ByteReader& reader, const std::string& what) {
+  reader.fail("is truncated: " + what + "; replace it by a complete copy");
+}
+
+// Entropy-coded data ends at the first marker that is neither a stuffed byte nor a restart marker.
+size_t skip_scan(std::span<const uint8_t> bytes, size_t position) {
+  while (position + 1 < bytes.size()) {
+    const uint8_t next = bytes[position + 1];
+    if (bytes[position] == 0xff && next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7)) return position;
+    ++position;
+  }
+  return bytes.size();
+}
+
+void check_jpeg(std::span<const uint8_t> bytes, ByteReader& reader) {
+  size_t position = 2;
+  int scans = 0;
+  while (position + 1 < bytes.size()) {
+    const uint8_t marker = bytes[position + 1];
+    if (bytes[position] != 0xff || marker == 0xff || marker == 0) {
+      ++position;  // fill bytes and padding between segments
+    } else if (marker == 0xd9) {
+      if (scans == 0) cut_short(reader, "the JPEG holds no image data");
+      return;
+    } else if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
+      position += 2;
+    } else {
+      position += 2 + size_t{reader.u16(position + 2, false)};
+      if (marker != 0xda) continue;
+      if (++scans > kMaxScans) {
+        reader.fail("has more than " + std::to_string(kMaxScans) + " JPEG scans; save it anew as a plain JPEG");
+      }
+      position = skip_scan(bytes, position);
+    }
+  }
+  cut_short(reader, "the JPEG stream has no end-of-image marker");
+}
+
+void check_png(std::span<const uint8_t> bytes, ByteReader& reader) {
+  size_t position = 8;
+  bool has_data = false;
+  while (true) {
+    if (bytes.size() - position < 12) cut_short(reader, "the PNG has no end chunk");
+    const uint32_t length = reader.u32(position, false);
+    if (length > bytes.size() - position - 12) cut_short(reader, "a PNG chunk reaches beyond the end of the file");
+    const uint8_t* type = bytes.data() + position + 4;
+    const bool critical = (type[0] & 0x20) == 0;
+    if (critical && crc32(0, type, length + 4) != reader.u32(position + 8 + length, false)) {
+      reader.fail("is a damaged PNG: wrong checksum in the chunk at byte " + std::to_string(position) +
+                  "; replace it by an intact copy");
+    }
+    has_data = has_data || reader.matches(position + 4, "IDAT", 4);
+    if (reader.matches(position + 4, "IEND", 4)) break;
+    position += 12 + size_t{length};
+  }
+  if (!has_data) cut_short(reader, "the PNG holds no image data");
+}
+
+void check_webp(std::span<const uint8_t> bytes, ByteReader& reader) {
+  const uint64_t declared = uint64_t{reader.u32(4, true)} + 8;
+  if (declared > bytes.size()) {
+    cut_short(reader, "the WebP declares " + std::to_string(declared) + " bytes but the file has " +
+                          std::to_string(bytes.size()));
+  }
+}
+
+void check_bmp(std::span<const uint8_t> bytes, const ImageHeader& header, ByteReader& reader) {
+  const bool core = reader.u32(14, true) == 12;
+  const uint64_t bits = reader.u16(core ? 24 : 28, true);
+  const uint32_t compression = core ? 0 : reader.u32(30, true);
+  if (compression != 0 && compression != 3) return;  // run lengths: the decoder sees a missing end itself
+  const uint64_t row = (static_cast<uint64_t>(header.width) * bits + 31) / 32 * 4;
+  const uint64_t needed = reader.u32(10, true) + row * static_cast<uint64_t>(header.height);
+  if (needed > bytes.size()) {
+    cut_short(reader,
+              "the BMP needs " + std::to_string(needed) + " bytes but the file has " + std::to_string(bytes.size()));
+  }
+}
+
+void check_pnm(std::span<const uint8_t> bytes, ByteReader& reader) {
+  const PnmLayout layout = read_pnm_layout(reader);
+  if (layout.max_value != 1 && layout.max_value != 255 && layout.max_value != 65535) {
+    reader.fail("is a PNM of largest value " + std::to_string(layout.max_value) +
+                "; 255 and 65535 are accepted; convert it to PNG");
+  }
+  const bool bitmap = layout.kind == 1 || layout.kind == 4;
+  if (layout.max_value == 1 && !bitmap) reader.fail("is a PNM of largest value 1; 255 and 65535 are accepted");
+  const uint64_t samples = static_cast<uint64_t>(layout.width) * (layout.kind % 3 == 0 ? 3 : 1);
+  uint64_t row = samples * (layout.max_value > 255 ? 2 : 1);
+  if (layout.kind == 4) row = (samples + 7) / 8;
+  if (layout.kind < 4) row = samples;  // text: a digit at least
+  if (row * static_cast<uint64_t>(layout.height) > bytes.size() - layout.data) {
+    cut_short(reader, "the PNM needs " + std::to_string(row * layout.height) + " bytes of pixels but holds " +
+                          std::to_string(bytes.size() - layout.data));
+  }
+}
+
+void check_tiff_parts(ByteReader& reader, const TiffDirectory& directory, uint16_t offsets_tag, uint16_t counts_tag) {
+  const TiffEntry* offsets = directory.find(offsets_tag);
+  const TiffEntry* counts = directory.find(counts_tag);
+  if (!offsets || !counts) return;
+  for (uint32_t i = 0; i < offsets->count && i < counts->count; ++i) {
+    const uint64_t begin = tiff_value(reader, directory, *offsets, i).value_or(0);
+    const uint64_t length = tiff_value(reader, directory, *counts, i).value_or(0);
+    if (begin + length > reader.size()) cut_short(reader, "TIFF strip " + std::to_string(i) + " ends beyond the file");
+  }
+}
+
+}  // namespace
+
+void check_complete(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
+  ByteReader reader(bytes, name);
+  switch (header.format) {
+    case ImageFormat::jpeg:
+      return check_jpeg(bytes, reader);
+    case ImageFormat::png:
+      return check_png(bytes, reader);
+    case ImageFormat::webp:
+      return check_webp(bytes, reader);
+    case ImageFormat::bmp:
+      return check_bmp(bytes, header, reader);
+    case ImageFormat::pnm:
+      return check_pnm(bytes, reader);
+    case ImageFormat::tiff: {
+      const TiffDirectory directory = read_tiff_directory(reader, 0);
+      check_tiff_parts(reader, directory, 273, 279);
+      return check_tiff_parts(reader, directory, 324, 325);
+    }
+  }
+}
+
+std::vector<uint8_t> neutral_tiff(std::span<const uint8_t> bytes, const std::string& name) {
+  constexpr uint16_t kTagOrientation = 274, kTagExtraSamples = 338, kTypeShort = 3;
+  std::vector<uint8_t> copy(bytes.begin(), bytes.end());
+  ByteReader reader(bytes, name);
+  const TiffDirectory directory = read_tiff_directory(reader, 0);
+  for (const uint16_t tag : {kTagOrientation, kTagExtraSamples}) {
+    const TiffEntry* entry = directory.find(tag);
+    if (!entry || entry->type != kTypeShort || entry->count != 1) continue;
+    // 1 = first row on top; 1 = colours already multiplied by alpha, so that the decoder does not do it
+    copy[entry->position] = directory.little ? 1 : 0;
+    copy[entry->position + 1] = directory.little ? 0 : 1;
+  }
+  return copy;
+}
+
+}  // namespace retentive::datasets::detail
