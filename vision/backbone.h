@@ -12,7 +12,7 @@ namespace retentive::vision {
 
 /// One feature map that a backbone can give, known before anything runs.
 struct FeatureInfo {
-  std::string name;       ///< "stage1", "stage2", ...
+  std::string name;  ///< "stage1", "stage2", ...
   int64_t channels = 0;
   int64_t reduction = 1;  ///< input pixels per feature pixel
 };

@@ -80,10 +80,10 @@ void rotary_table(int64_t length, int64_t dim, const float* angle, T* sin, T* co
   }
 }
 
-#define RETENTIVE_DECAY_TABLES(T)                                       \
-  template void causal_decay<T>(int64_t, float, T*);                    \
-  template void symmetric_decay<T>(int64_t, float, T*);                 \
-  template void manhattan_decay<T>(int64_t, int64_t, float, T*);        \
+#define RETENTIVE_DECAY_TABLES(T)                                \
+  template void causal_decay<T>(int64_t, float, T*);             \
+  template void symmetric_decay<T>(int64_t, float, T*);          \
+  template void manhattan_decay<T>(int64_t, int64_t, float, T*); \
   template void rotary_table<T>(int64_t, int64_t, const float*, T*, T*);
 RETENTIVE_DECAY_TABLES(float)
 RETENTIVE_DECAY_TABLES(double)

@@ -33,7 +33,8 @@ std::vector<T> rotate(const MasaProblem& p, const T* x, double scale, const floa
 
 using Distance = std::function<int64_t(int64_t query, int64_t key)>;
 
-// out_i = sum_j weight_ij v_j over the `count` tokens at start + i * stride (strides in tokens), for one batch and head.
+// out_i = sum_j weight_ij v_j over the `count` tokens at start + i * stride (strides in tokens), for one batch and
+// head.
 template <class T>
 void attend(const MasaProblem& p, int64_t head, double log_gamma, int64_t start, int64_t stride, int64_t count,
             const Distance& distance, const T* q, const T* k, const T* v, T* out) {
@@ -89,8 +90,8 @@ void masa_decomposed_reference(const MasaProblem& p, const T* q, const T* k, con
   for (int64_t b = 0; b < p.batch; ++b) {
     for (int64_t n = 0; n < p.heads; ++n) {
       for (int64_t h = 0; h < p.height; ++h) {
-        attend(p, n, log_gamma[n], b * tokens + h * p.width, 1, p.width, along_axis, q_rotated.data(),
-               k_rotated.data(), v, rows_done.data());
+        attend(p, n, log_gamma[n], b * tokens + h * p.width, 1, p.width, along_axis, q_rotated.data(), k_rotated.data(),
+               v, rows_done.data());
       }
       for (int64_t w = 0; w < p.width; ++w) {
         attend(p, n, log_gamma[n], b * tokens + w, p.width, p.height, along_axis, q_rotated.data(), k_rotated.data(),
@@ -100,10 +101,9 @@ void masa_decomposed_reference(const MasaProblem& p, const T* q, const T* k, con
   }
 }
 
-#define RETENTIVE_MASA_REFERENCE(T)                                                                          \
-  template void masa_reference<T>(const MasaProblem&, const T*, const T*, const T*, const float*,            \
-                                  const float*, T*);                                                         \
-  template void masa_decomposed_reference<T>(const MasaProblem&, const T*, const T*, const T*, const float*, \
+#define RETENTIVE_MASA_REFERENCE(T)                                                                                  \
+  template void masa_reference<T>(const MasaProblem&, const T*, const T*, const T*, const float*, const float*, T*); \
+  template void masa_decomposed_reference<T>(const MasaProblem&, const T*, const T*, const T*, const float*,         \
                                              const float*, T*);
 RETENTIVE_MASA_REFERENCE(float)
 RETENTIVE_MASA_REFERENCE(double)

@@ -32,10 +32,10 @@ template <class T>
 void masa_decomposed_reference(const MasaProblem& problem, const T* q, const T* k, const T* v, const float* log_gamma,
                                const float* angle, T* out);
 
-#define RETENTIVE_MASA_REFERENCE(T)                                                                                   \
-  extern template RETENTIVE_API void masa_reference<T>(const MasaProblem&, const T*, const T*, const T*,              \
-                                                       const float*, const float*, T*);                               \
-  extern template RETENTIVE_API void masa_decomposed_reference<T>(const MasaProblem&, const T*, const T*, const T*,   \
+#define RETENTIVE_MASA_REFERENCE(T)                                                                                    \
+  extern template RETENTIVE_API void masa_reference<T>(const MasaProblem&, const T*, const T*, const T*, const float*, \
+                                                       const float*, T*);                                              \
+  extern template RETENTIVE_API void masa_decomposed_reference<T>(const MasaProblem&, const T*, const T*, const T*,    \
                                                                   const float*, const float*, T*);
 RETENTIVE_MASA_REFERENCE(float)
 RETENTIVE_MASA_REFERENCE(double)

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <retention/base/export.h>
+
+namespace retentive::nn {
+
+/// Stochastic depth: in training mode each sample's branch is dropped with probability `rate` and survivors are
+/// divided by 1 - rate; the identity otherwise. No parameters.
+class RETENTIVE_API DropPathImpl : public torch::nn::Module {
+ public:
+  explicit DropPathImpl(double rate);
+  ~DropPathImpl() override;
+
+  /// branch [B, ...] -> [B, ...].
+  torch::Tensor forward(const torch::Tensor& branch);
+
+  /// Draws from `generator` from now on; LibTorch's default CPU generator until this is called.
+  void set_generator(const at::Generator& generator) { generator_ = generator; }
+  at::Generator generator() const { return generator_; }
+  double rate() const { return rate_; }
+
+ private:
+  double rate_;
+  at::Generator generator_;
+};
+TORCH_MODULE(DropPath);
+
+}  // namespace retentive::nn

@@ -1,0 +1,38 @@
+#include <cmath>
+
+#include <retention/ops/masa.h>
+#include <retention/ops/position.h>
+#include <vision/masa.h>
+
+namespace retentive::vision {
+
+RelativePositionImpl::RelativePositionImpl(int64_t channels, int64_t num_heads, double decay_init, double decay_range)
+    : angle(register_buffer("angle", rotary_angles(channels / num_heads))),
+      decay(register_buffer("decay", log_gamma_rmt(num_heads, decay_init, decay_range))) {}
+
+RelativePositionImpl::~RelativePositionImpl() = default;
+
+ManhattanAttentionImpl::ManhattanAttentionImpl(int64_t channels, int64_t num_heads, bool decomposed, DecayMode mode)
+    : num_heads_(num_heads),
+      decomposed_(decomposed),
+      mode_(mode),
+      q_proj_(register_module("q_proj", nn::Linear(channels, channels))),
+      k_proj_(register_module("k_proj", nn::Linear(channels, channels))),
+      v_proj_(register_module("v_proj", nn::Linear(channels, channels))),
+      lepe_(register_module("lepe", DepthwiseConv(channels, 5))),
+      out_proj_(register_module("out_proj", nn::Linear(channels, channels))) {}
+
+ManhattanAttentionImpl::~ManhattanAttentionImpl() = default;
+
+torch::Tensor ManhattanAttentionImpl::forward(const torch::Tensor& x, const RelativePosition& position) {
+  const auto to_heads = [&](const torch::Tensor& t) { return t.unflatten(-1, {num_heads_, -1}); };
+  const auto q = to_heads(q_proj_->forward(x));  // [B, H, W, N, D]
+  const auto k = to_heads(k_proj_->forward(x));  // [B, H, W, N, D]
+  const auto v = v_proj_->forward(x);            // [B, H, W, C]
+  const double k_scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+  const auto attend = decomposed_ ? &masa_decomposed : &masa;
+  const auto attention = attend(q, k, to_heads(v), position->decay, position->angle, k_scale, mode_);
+  return out_proj_->forward(attention.flatten(-2) + lepe_->forward(v));  // [B, H, W, C]
+}
+
+}  // namespace retentive::vision
