@@ -1,0 +1,58 @@
+#include <models/training/progress.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+namespace retentive::models {
+namespace {
+
+constexpr auto kRedraw = std::chrono::milliseconds(200);
+constexpr int64_t kBarWidth = 24;
+constexpr const char* kClearLine = "\r\033[K";
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<long long>(std::max(seconds, 0.0) + 0.5);
+  char text[32];
+  std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+  return text;
+}
+
+std::string bar(int64_t done, int64_t total) {
+  const int64_t filled = kBarWidth * done / std::max<int64_t>(total, 1);
+  return std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kBarWidth - filled), '.');
+}
+
+}  // namespace
+
+ConsoleProgress::ConsoleProgress(int64_t log_interval) : log_interval_(log_interval), terminal_(isatty(2) == 1) {}
+
+void ConsoleProgress::step(const StepReport& report) {
+  const auto now = std::chrono::steady_clock::now();
+  const bool last = report.step == report.steps;
+  if (terminal_ ? now - drawn_ < kRedraw && !last : report.step % log_interval_ != 0) return;
+  drawn_ = now;
+  const auto drawing = terminal_ ? kClearLine + ("[" + bar(report.step, report.steps)) + "] " : std::string();
+  std::fprintf(stderr, "%sepoch %lld/%lld  step %lld/%lld  loss %.4f  lr %.3e  %.1f images/s  ETA %s%s",
+               drawing.c_str(), static_cast<long long>(report.epoch), static_cast<long long>(report.epochs),
+               static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss, report.lr,
+               report.images_per_second, duration(report.eta_seconds).c_str(), terminal_ ? "" : "\n");
+  std::fflush(stderr);
+}
+
+void ConsoleProgress::epoch(const EpochReport& report) {
+  if (terminal_) std::fputs(kClearLine, stderr);
+  std::fprintf(stderr, "epoch %lld/%lld  train loss %.4f  validation top-1 %.2f %% (loss %.4f)",
+               static_cast<long long>(report.epoch), static_cast<long long>(report.epochs), report.train_loss,
+               100 * report.raw.top1, report.raw.loss);
+  if (report.ema) std::fprintf(stderr, "  ema %.2f %% (%.4f)", 100 * report.ema->top1, report.ema->loss);
+  std::fprintf(stderr, "  %.0f s%s\n", report.seconds, report.best ? "  best so far" : "");
+}
+
+TrainCallbacks ConsoleProgress::callbacks() {
+  return {[this](const StepReport& report) { step(report); }, [this](const EpochReport& report) { epoch(report); }};
+}
+
+}  // namespace retentive::models

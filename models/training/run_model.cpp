@@ -1,0 +1,63 @@
+#include <models/training/run_model.h>
+
+#include <algorithm>
+
+#include <datasets/transforms.h>
+#include <models/checkpoint.h>
+#include <models/registry.h>
+#include <retention/base/error.h>
+
+namespace retentive::models {
+namespace {
+
+void fit_classes(vision::RmtConfig& config, int64_t num_classes) {
+  if (config.head != vision::RmtHead::classifier) {
+    throw Unsupported("[train] the model has head " + std::string(enum_name(config.head)) +
+                      "; \"classifier\" is trained on class labels; set model.config.head or name another model");
+  }
+  config.num_classes = num_classes;
+}
+
+// A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
+void load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
+  const auto checkpoint = read_checkpoint(path);
+  const auto expected = match_state(model, checkpoint.tensors);
+  const auto in_head = [&model](const std::string& name) { return model.layer_of(name) == model.num_layers() - 1; };
+  const bool fits = std::all_of(expected.missing.begin(), expected.missing.end(), in_head) &&
+                    std::all_of(expected.reshaped.begin(), expected.reshaped.end(),
+                                [&](const Mismatch& mismatch) { return in_head(mismatch.name); });
+  if (!fits || expected.loaded.empty()) {
+    throw CheckpointError("[train] model.weights \"" + path +
+                          "\" does not fit the model below its head; weights of the same architecture are accepted; "
+                          "set model.name or model.config to that of the file\n" +
+                          expected.diff());
+  }
+  load_state(model, checkpoint, {.strict = false});
+}
+
+}  // namespace
+
+RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
+  RunModel result;
+  if (config.model.config) {
+    result.config = *config.model.config;
+  } else {
+    const auto& row = find_model(config.model.name);
+    result.config = row.config;
+    result.preprocessing = row.preprocessing;
+  }
+  if (config.preprocessing) result.preprocessing = *config.preprocessing;
+  std::visit([num_classes](auto& model) { fit_classes(model, num_classes); }, result.config);
+  datasets::check_preprocessing(result.preprocessing);
+  const auto channels = static_cast<int64_t>(result.preprocessing.mean.size());
+  if (channels != in_channels(result.config)) {
+    throw ConfigError("[train] preprocessing.mean has " + std::to_string(channels) + " entries and the model takes " +
+                      std::to_string(in_channels(result.config)) +
+                      " channels; they must be equal; set preprocessing or in_channels of model.config");
+  }
+  result.model = build(result.config, static_cast<uint64_t>(config.run.seed));
+  if (!config.model.weights.empty()) load_initial_weights(*result.model, config.model.weights);
+  return result;
+}
+
+}  // namespace retentive::models

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <models/training/run_config.h>
+#include <retention/base/export.h>
+#include <vision/backbone.h>
+#include <vision/structures.h>
+
+namespace retentive::models {
+
+/// The model of a run, fitted to the classes of its data.
+struct RunModel {
+  ModelConfig config;
+  vision::Preprocessing preprocessing;
+  std::shared_ptr<vision::BackboneImpl> model;  ///< initialised or loaded, in training mode
+};
+
+/// Builds it: registry row or inline configuration, num_classes from the data, weights of model.weights where given.
+/// Throws ConfigError (unknown name, channels that do not fit the preprocessing), Unsupported (no classifier head),
+/// CheckpointError (weights that differ in more than the head).
+RETENTIVE_API RunModel build_run_model(const RunConfig& config, int64_t num_classes);
+
+}  // namespace retentive::models

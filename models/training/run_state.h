@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include <models/state_dict.h>
+#include <retention/base/export.h>
+
+namespace retentive::models {
+
+/// The best validation score of a run so far: largest top-1, then smallest loss, then first.
+struct BestScore {
+  double top1 = -1;
+  double loss = 0;
+  int64_t epoch = 0;  ///< from 1
+  bool ema = false;   ///< reached by the averaged weights
+
+  /// Calls f(name, member, help) for every field, in order; so does RunCounters.
+  template <class Self, class F>
+  static void visit(Self& self, F&& f) {
+    f("top1", self.top1, "share of validation images that were right, -1 before the first epoch");
+    f("loss", self.loss, "mean cross entropy on the validation set");
+    f("epoch", self.epoch, "epoch, from 1");
+    f("ema", self.ema, "reached by the averaged weights");
+  }
+};
+
+/// Where a run stands. Random draws of a step come from generators seeded by (seed, step), so that the position is all
+/// there is to know about randomness.
+struct RunCounters {
+  int64_t epoch = 0;          ///< complete epochs
+  int64_t step = 0;           ///< optimizer steps in all
+  int64_t step_in_epoch = 0;  ///< optimizer steps of the epoch that was interrupted
+  double loss_sum = 0;        ///< sum of the losses of those steps
+  int64_t ema_updates = 0;
+  BestScore best;
+
+  template <class Self, class F>
+  static void visit(Self& self, F&& f) {
+    f("epoch", self.epoch, "complete epochs");
+    f("step", self.step, "optimizer steps in all");
+    f("step_in_epoch", self.step_in_epoch, "optimizer steps of the interrupted epoch");
+    f("loss_sum", self.loss_sum, "sum of the losses of those steps");
+    f("ema_updates", self.ema_updates, "updates of the moving average");
+    f("best", self.best, "best validation score");
+  }
+};
+
+/// All that a run needs to go on as if it had never stopped.
+struct RunState {
+  std::string config_json;
+  RunCounters counters;
+  NamedTensors model;
+  NamedTensors ema;        ///< empty without moving average
+  NamedTensors optimizer;  ///< moments, as Optimizer::state() names them
+};
+
+/// Writes one safetensors file, whole or not at all. Throws CheckpointError.
+RETENTIVE_API void write_run_state(const std::filesystem::path& path, const RunState& state);
+
+/// Reads it back; tensors are mapped and must not be written to.
+/// Throws CheckpointError for a file that is missing, damaged or no training state.
+RETENTIVE_API RunState read_run_state(const std::filesystem::path& path);
+
+}  // namespace retentive::models

@@ -1,0 +1,39 @@
+#include <models/training/schedule.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <string>
+
+#include <retention/base/error.h>
+
+namespace retentive::models {
+
+Schedule::Schedule(const ScheduleConfig& config, double base_lr, int64_t steps_per_epoch)
+    : config_(config), base_lr_(base_lr) {
+  if (config.epochs < 1) {
+    throw ConfigError("[schedule] epochs is " + std::to_string(config.epochs) + "; at least 1; set schedule.epochs");
+  }
+  if (!(config.warmup_epochs >= 0) || config.warmup_epochs >= static_cast<double>(config.epochs)) {
+    throw ConfigError("[schedule] warmup_epochs is " + std::to_string(config.warmup_epochs) + " in a run of " +
+                      std::to_string(config.epochs) +
+                      " epochs; from 0 to less than epochs; lower schedule.warmup_epochs");
+  }
+  if (!(config.min_lr >= 0) || config.min_lr > base_lr) {
+    throw ConfigError("[schedule] min_lr is " + std::to_string(config.min_lr) + " with optimizer.lr " +
+                      std::to_string(base_lr) + "; from 0 to optimizer.lr; lower schedule.min_lr");
+  }
+  if (steps_per_epoch < 1) throw InvalidArgument("[schedule] steps_per_epoch must be at least 1; give more data");
+  warmup_ = std::llround(config.warmup_epochs * static_cast<double>(steps_per_epoch));
+  total_ = config.epochs * steps_per_epoch;
+}
+
+double Schedule::lr(int64_t step) const {
+  const int64_t t = std::min(step, total_ - 1);
+  if (t < warmup_) return base_lr_ * static_cast<double>(t + 1) / static_cast<double>(warmup_);
+  if (config_.kind == ScheduleKind::constant) return base_lr_;
+  const double done = static_cast<double>(t - warmup_) / static_cast<double>(std::max<int64_t>(total_ - warmup_, 1));
+  return config_.min_lr + (base_lr_ - config_.min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+}
+
+}  // namespace retentive::models

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <models/training/run_config.h>
+#include <models/training/run_state.h>
+#include <retention/base/export.h>
+
+namespace retentive::models {
+
+/// One optimizer step, just done.
+struct StepReport {
+  int64_t epoch = 0;  ///< from 1
+  int64_t epochs = 0;
+  int64_t step = 0;  ///< in this epoch, from 1
+  int64_t steps = 0;
+  double loss = 0;
+  double lr = 0;
+  double images_per_second = 0;  ///< since the epoch began or the run was resumed
+  double eta_seconds = 0;        ///< training time left in the run
+};
+
+/// Validation scores of one set of weights.
+struct Scores {
+  double top1 = 0;  ///< 0 to 1
+  double top5 = 0;
+  double loss = 0;
+};
+
+/// One epoch, just validated.
+struct EpochReport {
+  int64_t epoch = 0;  ///< from 1
+  int64_t epochs = 0;
+  int64_t step = 0;  ///< optimizer steps in all
+  double train_loss = 0;
+  double lr = 0;
+  Scores raw;
+  std::optional<Scores> ema;
+  double seconds = 0;
+  double images_per_second = 0;
+  bool best = false;  ///< best.safetensors was written
+};
+
+struct TrainCallbacks {
+  std::function<void(const StepReport&)> step;
+  std::function<void(const EpochReport&)> epoch;
+};
+
+struct TrainResult {
+  bool finished = false;  ///< false when stopped on request
+  RunCounters counters;
+  std::filesystem::path best_path;   ///< weights of the best validation score
+  std::filesystem::path state_path;  ///< what resume() continues from
+};
+
+/// A training run of a classifier. Same configuration, threads and data give the same bits, resumed or not.
+///
+/// In run.output_dir it keeps best.safetensors (weights with card), last.state.safetensors, log.jsonl (one line an
+/// epoch) and config.json.
+class RETENTIVE_API Trainer {
+ public:
+  /// Opens the data and builds the model; writes nothing. Throws ConfigError, DataError, CheckpointError, Unsupported.
+  explicit Trainer(RunConfig config);
+  ~Trainer();
+
+  /// Takes up the state in run.output_dir. Throws CheckpointError for a missing or damaged state, ConfigError naming
+  /// the field when the configuration is not the one it was written with.
+  void resume();
+
+  /// Trains to the end, or until `stop` becomes true: the state is then saved at once, in the middle of an epoch if
+  /// need be. Throws StateError when the loss is not finite, or when output_dir holds another run's state.
+  TrainResult run(const TrainCallbacks& callbacks = {}, const std::atomic<bool>* stop = nullptr);
+
+  const RunConfig& config() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace retentive::models
