@@ -49,6 +49,7 @@ class RETENTIVE_API PickleValue {
   explicit PickleValue(PickleTensor value);
   explicit PickleValue(SkippedObject value);
   explicit PickleValue(Dict value);
+  PickleValue(const void*) = delete;  // or text in quotes would become a bool
   static PickleValue list(Items items);
   static PickleValue tuple(Items items);
   ~PickleValue();

@@ -43,9 +43,8 @@ class RETENTIVE_API PthFile {
   const ZipArchive& archive() const noexcept { return archive_; }
 
  private:
-  PthFile(ZipArchive archive, std::string prefix);
-  const ZipEntry& storage_entry(const PickleTensor& tensor) const;
-  void check_tensors() const;
+  explicit PthFile(ZipArchive archive);
+  const ZipEntry& check_view(const PickleTensor& tensor) const;
 
   ZipArchive archive_;
   std::string prefix_;
