@@ -13,14 +13,6 @@ namespace retentive::models::formats {
 
 using Kind = PickleNode::Kind;
 
-template <typename T>
-T PickleMachine::read() {
-  if (!in_bounds(position_, sizeof(T), bytes_.size())) arena_.fail("the pickle ends in the middle; get the file again");
-  const T value = load<T>(bytes_, position_);
-  position_ += sizeof(T);
-  return value;
-}
-
 std::string_view PickleMachine::read_text(std::uint64_t size) {
   if (!in_bounds(position_, size, bytes_.size())) {
     arena_.fail("a text of " + std::to_string(size) + " bytes is announced but " +

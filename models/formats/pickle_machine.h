@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <models/formats/little_endian.h>
 #include <models/formats/pickle_nodes.h>
 
 namespace retentive::models::formats {
@@ -56,5 +57,13 @@ class PickleMachine {
   std::vector<std::size_t> marks_;
   std::unordered_map<std::uint64_t, NodeId> memo_;
 };
+
+template <typename T>
+T PickleMachine::read() {
+  if (!in_bounds(position_, sizeof(T), bytes_.size())) arena_.fail("the pickle ends in the middle; get the file again");
+  const T value = load<T>(bytes_, position_);
+  position_ += sizeof(T);
+  return value;
+}
 
 }  // namespace retentive::models::formats
