@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include <models/config.h>
+#include <models/state_dict.h>
+#include <retention/base/export.h>
+#include <vision/backbone.h>
+
+namespace retentive::models {
+
+/// Runs a vision model on the tensor `image`, float32 [B, C, H, W] and already normalised, and gives every output by
+/// name, for comparison with other frameworks: `logits` [B, classes], `pooled` [B, P], `stage1`.. [B, C, h, w].
+/// A model without head gives `stage<k>` for each of its out_indices, after its extra norm; a token-label model also
+/// `cls_logits` [B, classes] and `aux_logits` [B, h*w, classes].
+/// `where` names the source of the inputs. Throws InvalidArgument for other names, element types or shapes.
+RETENTIVE_API NamedTensors forward_image(vision::BackboneImpl& model, const ModelConfig& config,
+                                         const NamedTensors& inputs, const std::string& where);
+
+}  // namespace retentive::models
