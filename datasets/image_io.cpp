@@ -27,16 +27,6 @@ void check_limit(const ImageHeader& header, const std::string& name, const Decod
                  std::to_string(options.max_pixels) + "; scale it down, or raise max_pixels");
 }
 
-void check_kind(const ImageHeader& header, const std::string& name) {
-  if (header.format == ImageFormat::jpeg && header.channels == 4) {
-    fail(name, "is a CMYK JPEG; grey and RGB are accepted: convert it to RGB");
-  }
-  if (header.format == ImageFormat::tiff && header.bit_depth > 16) {
-    fail(name,
-         "is a TIFF of " + std::to_string(header.bit_depth) + " bits per channel; 1 to 16 are accepted: convert it");
-  }
-}
-
 cv::Mat decode_raw(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
   std::string reason;
   try {
@@ -139,7 +129,6 @@ std::vector<uint8_t> encode(const Image& image, const std::string& extension, co
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
   const ImageHeader header = read_image_header(bytes, name);
   check_limit(header, name, options);
-  check_kind(header, name);
   detail::check_complete(bytes, header, name);
   const cv::Mat decoded = header.format == ImageFormat::tiff
                               ? decode_raw(detail::neutral_tiff(bytes, name), header, name)

@@ -1,5 +1,7 @@
 #include <zlib.h>
 
+#include <algorithm>
+
 #include <datasets/detail/header_formats.h>
 #include <datasets/detail/integrity.h>
 #include <retention/base/error.h>
@@ -24,25 +26,43 @@ size_t skip_scan(std::span<const uint8_t> bytes, size_t position) {
   return bytes.size();
 }
 
+/// Bits that any Huffman-coded frame needs: one per block and component, for the coefficient that no scan may omit.
+uint64_t least_bits(ByteReader& reader, size_t frame) {
+  const uint64_t height = reader.u16(frame + 5, false), width = reader.u16(frame + 7, false);
+  const uint8_t components = reader.u8(frame + 9);
+  uint64_t high = 1, wide = 1;
+  for (uint8_t i = 0; i < components; ++i) {
+    const uint8_t sampling = reader.u8(frame + 11 + 3 * size_t{i});
+    wide = std::max<uint64_t>(wide, sampling >> 4);
+    high = std::max<uint64_t>(high, sampling & 15);
+  }
+  return (width + 8 * wide - 1) / (8 * wide) * ((height + 8 * high - 1) / (8 * high)) * components;
+}
+
 void check_jpeg(std::span<const uint8_t> bytes, ByteReader& reader) {
   size_t position = 2;
   int scans = 0;
+  uint64_t needed = 0, coded = 0;
   while (position + 1 < bytes.size()) {
     const uint8_t marker = bytes[position + 1];
     if (bytes[position] != 0xff || marker == 0xff || marker == 0) {
       ++position;  // fill bytes and padding between segments
     } else if (marker == 0xd9) {
       if (scans == 0) cut_short(reader, "the JPEG holds no image data");
+      if (coded * 8 < needed) cut_short(reader, "the JPEG holds too little data for its size");
       return;
     } else if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
       position += 2;
     } else {
+      if (marker >= 0xc0 && marker <= 0xc2) needed = least_bits(reader, position);
       position += 2 + size_t{reader.u16(position + 2, false)};
       if (marker != 0xda) continue;
       if (++scans > kMaxScans) {
         reader.fail("has more than " + std::to_string(kMaxScans) + " JPEG scans; save it anew as a plain JPEG");
       }
-      position = skip_scan(bytes, position);
+      const size_t end = skip_scan(bytes, position);
+      coded += end - std::min(position, end);
+      position = end;
     }
   }
   cut_short(reader, "the JPEG stream has no end-of-image marker");
@@ -118,6 +138,22 @@ void check_tiff_parts(ByteReader& reader, const TiffDirectory& directory, uint16
   }
 }
 
+void check_tiff(const ImageHeader& header, ByteReader& reader) {
+  if (header.bit_depth > 16) {
+    reader.fail("is a TIFF of " + std::to_string(header.bit_depth) +
+                " bits per channel; 1 to 16 are accepted: " + "convert it to PNG");
+  }
+  const TiffDirectory directory = read_tiff_directory(reader, 0);
+  const TiffEntry* entry = directory.find(262);
+  const uint32_t colours = entry ? tiff_value(reader, directory, *entry, 0).value_or(99) : 99;
+  if (colours > 6 || colours == 4) {
+    reader.fail("is a TIFF of colour kind (photometric interpretation) " + std::to_string(colours) +
+                "; grey, RGB, palette, CMYK and YCbCr (0 to 3, 5, 6) are accepted: convert it to PNG");
+  }
+  check_tiff_parts(reader, directory, 273, 279);
+  check_tiff_parts(reader, directory, 324, 325);
+}
+
 }  // namespace
 
 void check_complete(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
@@ -133,11 +169,8 @@ void check_complete(std::span<const uint8_t> bytes, const ImageHeader& header, c
       return check_bmp(bytes, header, reader);
     case ImageFormat::pnm:
       return check_pnm(bytes, reader);
-    case ImageFormat::tiff: {
-      const TiffDirectory directory = read_tiff_directory(reader, 0);
-      check_tiff_parts(reader, directory, 273, 279);
-      return check_tiff_parts(reader, directory, 324, 325);
-    }
+    case ImageFormat::tiff:
+      return check_tiff(header, reader);
   }
 }
 

@@ -73,6 +73,9 @@ class IdxReader {
   size_t read(uint8_t* out, size_t count) {
     const int got = gzread(file_.get(), out, static_cast<unsigned>(count));
     if (got < 0) fail("is a damaged gzip file; replace it by an intact copy");
+    int state = Z_OK;
+    gzerror(file_.get(), &state);
+    if (state == Z_BUF_ERROR) fail("is a truncated gzip file; replace it by a complete copy");
     return static_cast<size_t>(got);
   }
 
