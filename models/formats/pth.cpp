@@ -138,6 +138,7 @@ const ZipEntry& PthFile::check_view(const PickleTensor& tensor) const {
     fail(name(), "has no member " + in_quotes(prefix_ + "data/" + tensor.storage) + " for a " + describe(tensor) +
                      "; the file is damaged, get it again");
   }
+  archive_.require_stored(*entry);
   const std::int64_t numel_of_storage[] = {tensor.storage_numel};
   const auto storage_bytes = byte_size(tensor.dtype, numel_of_storage);
   if (!storage_bytes || *storage_bytes != entry->size) {

@@ -54,7 +54,7 @@ void ZipArchive::load_directory() {
   std::sort(by_offset.begin(), by_offset.end(),
             [](const ZipEntry* a, const ZipEntry* b) { return a->header_offset < b->header_offset; });
   for (std::size_t i = 1; i < by_offset.size(); ++i) {
-    if (by_offset[i - 1]->data_offset + by_offset[i - 1]->size > by_offset[i]->header_offset) {
+    if (by_offset[i - 1]->data_offset + by_offset[i - 1]->stored_size > by_offset[i]->header_offset) {
       fail_checkpoint("zip", name_,
                       "members " + in_quotes(by_offset[i - 1]->name) + " and " + in_quotes(by_offset[i]->name) +
                           " overlap; the archive is damaged, get it again");
@@ -69,11 +69,19 @@ const ZipEntry* ZipArchive::find(std::string_view entry_name) const noexcept {
   return found == index_.end() ? nullptr : &entries_[found->second];
 }
 
+void ZipArchive::require_stored(const ZipEntry& entry) const {
+  if (entry.method == 0) return;
+  fail_checkpoint("zip", name_,
+                  "member " + in_quotes(entry.name) + " is compressed (method " + std::to_string(entry.method) +
+                      "); torch.save stores members uncompressed; pack the archive again with 'zip -0'");
+}
+
 std::span<const std::byte> ZipArchive::read(const ZipEntry& entry) const {
   if (find(entry.name) != &entry) {
     throw InvalidArgument("[zip] " + name_ + ": the entry " + in_quotes(entry.name) +
                           " is not one of this archive; pass a reference from entries() or find()");
   }
+  require_stored(entry);
   const auto content = bytes_.subspan(entry.data_offset, entry.size);
   if (!has_checksums_) return content;
   const auto index = static_cast<std::size_t>(&entry - entries_.data());

@@ -20,13 +20,16 @@ struct ZipEntry {
   std::uint64_t header_offset = 0;  ///< of its local header, bytes from the start of the file
   std::uint64_t data_offset = 0;    ///< of its content
   std::uint64_t size = 0;           ///< bytes of content
+  std::uint64_t stored_size = 0;    ///< bytes it takes in the file
   std::uint32_t crc32 = 0;
+  std::uint16_t method = 0;  ///< 0 = stored; every other value is a compression, which is not read
 };
 
 /// A zip archive of stored (uncompressed) members, zip64 included, as PyTorch writes them.
 ///
 /// The whole directory is checked when opened: bounds, agreement of each local header with the directory, overlap,
-/// duplicate names; compressed, encrypted and multi-disk archives are refused. CheckpointError names file and member.
+/// duplicate names; encrypted members and multi-disk archives are refused. Compressed members are listed, so that the
+/// kind of an archive can be told, but not read. CheckpointError names file and member.
 class RETENTIVE_API ZipArchive {
  public:
   /// Maps a regular file read-only. Throws CheckpointError.
@@ -47,6 +50,9 @@ class RETENTIVE_API ZipArchive {
   /// The content of one of entries(); its CRC-32 is verified, once per member. Throws CheckpointError.
   /// Several threads may read one archive.
   std::span<const std::byte> read(const ZipEntry& entry) const;
+
+  /// Throws CheckpointError when the member is compressed.
+  void require_stored(const ZipEntry& entry) const;
 
   /// False when every recorded checksum is zero: PyTorch can be told to leave them out, and nothing is verified then.
   bool has_checksums() const noexcept { return has_checksums_; }

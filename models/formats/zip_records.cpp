@@ -128,17 +128,18 @@ void check_local_header(std::span<const std::byte> bytes, const ZipDirectory& di
     fail_damaged(file, member + " has a local header that leaves the archive");
   }
   entry.data_offset = at + kLocalSize + name_size + extra_size;
-  if (!in_bounds(entry.data_offset, entry.size, directory.offset)) {
-    fail_damaged(file, member + " has " + std::to_string(entry.size) + " bytes at byte " +
+  if (!in_bounds(entry.data_offset, entry.stored_size, directory.offset)) {
+    fail_damaged(file, member + " has " + std::to_string(entry.stored_size) + " bytes at byte " +
                            std::to_string(entry.data_offset) + ", beyond the start of the directory");
   }
   const Sizes narrow{load<std::uint32_t>(bytes, at + 18), load<std::uint32_t>(bytes, at + 22), 0};
   const auto sizes = widen(narrow, bytes.subspan(at + kLocalSize + name_size, extra_size));
   const auto crc = load<std::uint32_t>(bytes, at + 14);
   const bool later = (flags & kSizesFollowFlag) != 0 && crc == 0 && narrow.compressed == 0 && narrow.full == 0;
-  const bool same_sizes = sizes && sizes->compressed == entry.size && sizes->full == entry.size && crc == entry.crc32;
+  const bool same_sizes =
+      sizes && sizes->compressed == entry.stored_size && sizes->full == entry.size && crc == entry.crc32;
   if (text(bytes, at + kLocalSize, name_size) != entry.name || load<std::uint16_t>(bytes, at + 6) != flags ||
-      load<std::uint16_t>(bytes, at + 8) != 0 || !(later || same_sizes)) {
+      load<std::uint16_t>(bytes, at + 8) != entry.method || !(later || same_sizes)) {
     fail_damaged(file, member + " has a local header that contradicts the directory");
   }
 }
@@ -187,17 +188,16 @@ ZipEntry read_directory_entry(std::span<const std::byte> bytes, const ZipDirecto
   const auto flags = load<std::uint16_t>(bytes, at + 8);
   const auto method = load<std::uint16_t>(bytes, at + 10);
   if ((flags & kEncryptedFlags) != 0) fail(file, member + " is encrypted; decrypt the archive first");
-  if (method != 0) {
-    fail(file, member + " is compressed (method " + std::to_string(method) +
-                   "); torch.save stores members uncompressed; pack the archive again with 'zip -0'");
-  }
   const Sizes narrow{load<std::uint32_t>(bytes, at + 20), load<std::uint32_t>(bytes, at + 24),
                      load<std::uint32_t>(bytes, at + 42)};
   const auto sizes = widen(narrow, bytes.subspan(at + kEntrySize + name_size, extra_size));
-  if (entry.name.empty() || !sizes || sizes->compressed != sizes->full || load<std::uint16_t>(bytes, at + 34) != 0) {
+  if (entry.name.empty() || !sizes || (method == 0 && sizes->compressed != sizes->full) ||
+      load<std::uint16_t>(bytes, at + 34) != 0) {
     fail_damaged(file, member + " has a directory record with impossible values");
   }
   entry.size = sizes->full;
+  entry.stored_size = sizes->compressed;
+  entry.method = method;
   entry.header_offset = sizes->header_offset;
   entry.crc32 = load<std::uint32_t>(bytes, at + 16);
   check_local_header(bytes, directory, flags, entry, file);
