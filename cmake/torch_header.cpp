@@ -1,0 +1,1 @@
+// The precompiled LibTorch header belongs to this otherwise empty file.

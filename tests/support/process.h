@@ -1,0 +1,53 @@
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace retentive::testing {
+
+/// What a finished program left.
+struct ProcessResult {
+  int exit_code = -1;  ///< 128 + signal when a signal ended it
+  std::string out;
+  std::string err;
+};
+
+/// Runs `arguments` (the first is the program) to its end, without a shell; `input` becomes its standard input.
+inline ProcessResult run_process(const std::vector<std::string>& arguments, const std::string& input = "") {
+  const auto capture = [] { return std::unique_ptr<std::FILE, int (*)(std::FILE*)>(std::tmpfile(), std::fclose); };
+  const auto in = capture(), out = capture(), err = capture();
+  if (!in || !out || !err) throw std::runtime_error("no temporary file");
+  std::fwrite(input.data(), 1, input.size(), in.get());
+  std::rewind(in.get());
+  std::vector<char*> argv;
+  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child < 0) throw std::runtime_error("fork failed");
+  if (child == 0) {
+    dup2(fileno(in.get()), 0);
+    dup2(fileno(out.get()), 1);
+    dup2(fileno(err.get()), 2);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  const auto text = [](std::FILE* file) {
+    std::string content(static_cast<size_t>(std::fseek(file, 0, SEEK_END) == 0 ? std::ftell(file) : 0), '\0');
+    std::rewind(file);
+    content.resize(std::fread(content.data(), 1, content.size(), file));
+    return content;
+  };
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text(out.get()), text(err.get())};
+}
+
+}  // namespace retentive::testing
