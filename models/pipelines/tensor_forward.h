@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <models/config.h>
@@ -13,8 +14,9 @@ namespace retentive::models {
 /// name, for comparison with other frameworks: `logits` [B, classes], `pooled` [B, P], `stage1`.. [B, C, h, w].
 /// A model without head gives `stage<k>` for each of its out_indices, after its extra norm; a token-label model also
 /// `cls_logits` [B, classes] and `aux_logits` [B, h*w, classes].
-/// `where` names the source of the inputs. Throws InvalidArgument for other names, element types or shapes.
+/// `where` names the source of the inputs; `threads` 0 = as many as OpenMP gives. Throws InvalidArgument for other
+/// names, element types or shapes.
 RETENTIVE_API NamedTensors forward_image(vision::BackboneImpl& model, const ModelConfig& config,
-                                         const NamedTensors& inputs, const std::string& where);
+                                         const NamedTensors& inputs, const std::string& where, int64_t threads = 0);
 
 }  // namespace retentive::models

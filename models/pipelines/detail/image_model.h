@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <torch/torch.h>
+
+#include <models/checkpoint.h>
+#include <models/pipelines/options.h>
+#include <vision/structures.h>
+
+namespace retentive::models {
+
+/// A loaded vision network with its preprocessing: what the image pipelines share.
+class ImageModel {
+ public:
+  /// Throws as Classifier::from_file() does; also ConfigError when nothing says how images are preprocessed.
+  static ImageModel from_file(const std::filesystem::path& weights, const PipelineOptions& options);
+  static ImageModel from_default(const PipelineOptions& options);
+
+  /// Decodes within the pixel limit. Throws DataError.
+  vision::Image decode(const std::filesystem::path& path) const;
+
+  /// Float32 [1, C, H, W] of one image; resized and cropped unless `keep_size`. Throws InvalidArgument.
+  torch::Tensor prepare(const vision::Image& image, bool keep_size = false) const;
+
+  vision::BackboneImpl& network() const { return *network_; }
+  const ModelConfig& config() const { return *card_.config; }
+  const ModelCard& card() const { return card_; }
+  const vision::Preprocessing& preprocessing() const { return *card_.preprocessing; }
+  const std::string& origin() const { return origin_; }
+  int64_t threads() const { return threads_; }
+
+ private:
+  ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options);
+
+  std::shared_ptr<vision::BackboneImpl> network_;
+  ModelCard card_;
+  std::string origin_;
+  int64_t threads_;
+  int64_t max_pixels_;
+};
+
+}  // namespace retentive::models

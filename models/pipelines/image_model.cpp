@@ -1,0 +1,72 @@
+#include <datasets/image_io.h>
+#include <datasets/transforms.h>
+#include <models/pipelines/default_model.h>
+#include <models/pipelines/detail/image_model.h>
+#include <retention/base/error.h>
+
+namespace retentive::models {
+namespace {
+
+ModelChoice choice_of(const PipelineOptions& options) {
+  ModelChoice choice;
+  if (!options.model.empty()) choice.name = options.model;
+  return choice;
+}
+
+void check_card(const ModelCard& card, const std::string& origin) {
+  if (!card.preprocessing) {
+    throw ConfigError("[weights] " + origin +
+                      " does not say how images are preprocessed; convert it with `retentive convert --model NAME`, "
+                      "which writes that into the file");
+  }
+  datasets::check_preprocessing(*card.preprocessing);
+  const auto given = static_cast<int64_t>(card.preprocessing->mean.size());
+  if (given != in_channels(*card.config)) {
+    throw ConfigError("[weights] " + origin + ": the preprocessing feeds " + std::to_string(given) +
+                      " channels (entries of mean) but the model has in_channels = " +
+                      std::to_string(in_channels(*card.config)) + "; both must be equal: write the file anew");
+  }
+}
+
+}  // namespace
+
+ImageModel ImageModel::from_file(const std::filesystem::path& weights, const PipelineOptions& options) {
+  check_options(options, "weights");
+  return {load_model(weights, choice_of(options)), weights.string(), options};
+}
+
+ImageModel ImageModel::from_default(const PipelineOptions& options) {
+  check_options(options, "weights");
+  const auto checkpoint = read_checkpoint(default_model_bytes(), kDefaultModelOrigin);
+  return {load_model(checkpoint, choice_of(options)), kDefaultModelOrigin, options};
+}
+
+ImageModel::ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options)
+    : network_(std::move(loaded.model)),
+      card_(std::move(loaded.card)),
+      origin_(std::move(origin)),
+      threads_(options.threads),
+      max_pixels_(options.max_pixels) {
+  check_card(card_, origin_);
+  network_->eval();
+}
+
+vision::Image ImageModel::decode(const std::filesystem::path& path) const {
+  return datasets::decode_image(path, {.max_pixels = max_pixels_});
+}
+
+torch::Tensor ImageModel::prepare(const vision::Image& image, bool keep_size) const {
+  const auto& preprocessing = *card_.preprocessing;
+  const auto channels = static_cast<int64_t>(preprocessing.mean.size());
+  if (!keep_size) {
+    auto out = torch::empty({1, channels, preprocessing.crop[0], preprocessing.crop[1]});  // [1, C, H, W]
+    datasets::evaluation_transform(image, preprocessing, out.data_ptr<float>());
+    return out;
+  }
+  const auto converted = datasets::to_input_channels(image, preprocessing);
+  auto out = torch::empty({1, channels, image.height, image.width});  // [1, C, H, W]
+  datasets::normalise(converted, preprocessing, out.data_ptr<float>());
+  return out;
+}
+
+}  // namespace retentive::models
