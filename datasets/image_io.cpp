@@ -27,6 +27,13 @@ void check_limit(const ImageHeader& header, const std::string& name, const Decod
                  std::to_string(options.max_pixels) + "; scale it down, or raise max_pixels");
 }
 
+void check_bytes(uint64_t size, const std::string& name) {
+  constexpr uint64_t kMaxBytes = INT32_MAX;  // what the decoder can address
+  if (size <= kMaxBytes) return;
+  fail(name,
+       "has " + std::to_string(size) + " bytes; at most " + std::to_string(kMaxBytes) + " are accepted; save it anew");
+}
+
 cv::Mat decode_raw(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
   std::string reason;
   try {
@@ -129,6 +136,7 @@ std::vector<uint8_t> encode(const Image& image, const std::string& extension, co
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
   const ImageHeader header = read_image_header(bytes, name);
   check_limit(header, name, options);
+  check_bytes(bytes.size(), name);
   detail::check_complete(bytes, header, name);
   const cv::Mat decoded = header.format == ImageFormat::tiff
                               ? decode_raw(detail::neutral_tiff(bytes, name), header, name)
@@ -146,11 +154,7 @@ Image decode_image(const std::filesystem::path& path, const DecodeOptions& optio
   check_limit(header, name, options);
   uint64_t size = 0;
   std::ifstream file = detail::open_regular_file(path, "image", size);
-  constexpr uint64_t kMaxFileBytes = INT32_MAX;  // what the decoder can address
-  if (size > kMaxFileBytes) {
-    fail(name, "has " + std::to_string(size) + " bytes; at most " + std::to_string(kMaxFileBytes) +
-                   " are accepted; save it anew");
-  }
+  check_bytes(size, name);
   std::vector<uint8_t> bytes(size);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size))) {
     fail(name, "cannot be read; check the disk or copy the file again");
