@@ -37,8 +37,10 @@ class Epoch::Impl {
   Impl(const Dataset& dataset, const LoaderOptions& options, int64_t number)
       : dataset_(dataset), options_(options), number_(number), order_(epoch_order(dataset.size(), options, number)) {
     batches_ = batch_count(dataset.size(), options_);
+    const int64_t workers = std::min(options_.workers, batches_);
+    ahead_ = workers * options_.prefetch;
     try {
-      for (int64_t i = 0; i < std::min(options_.workers, batches_); ++i) workers_.emplace_back([this] { work(); });
+      for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
     } catch (...) {
       stop();
       throw;
@@ -80,7 +82,7 @@ class Epoch::Impl {
     return std::move(node.mapped());
   }
 
-  bool may_claim() const { return claimed_ < delivered_ + static_cast<int64_t>(workers_.size()) * options_.prefetch; }
+  bool may_claim() const { return claimed_ < delivered_ + ahead_; }
 
   void work() {
     std::unique_lock lock(mutex_);
@@ -143,6 +145,7 @@ class Epoch::Impl {
   const int64_t number_;
   const std::vector<int64_t> order_;
   int64_t batches_ = 0;
+  int64_t ahead_ = 0;  // set before any worker starts
 
   std::mutex mutex_;
   std::condition_variable claimable_;
@@ -168,7 +171,7 @@ Loader::Loader(const Dataset& dataset, LoaderOptions options) : dataset_(&datase
   };
   require(options_.batch_size > 0, "batch_size", options_.batch_size, "it must be positive");
   require(options_.workers >= 0 && options_.workers <= 256, "workers", options_.workers, "0 to 256 is accepted");
-  require(options_.prefetch > 0, "prefetch", options_.prefetch, "it must be positive");
+  require(options_.prefetch > 0 && options_.prefetch <= 65536, "prefetch", options_.prefetch, "1 to 65536 is accepted");
   require(dataset.size() > 0, "the size of the set", dataset.size(), "a sample at least is needed");
   require(size() > 0, "drop_last is set and batch_size", options_.batch_size, "it must not exceed the set's size");
   check_preprocessing(options_.preprocessing);
