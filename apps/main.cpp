@@ -15,9 +15,6 @@
 namespace retentive::apps {
 namespace {
 
-/// Every subcommand, in the order of `retentive --help`.
-std::vector<Command> all_commands() { return {convert_command(), inspect_command(), models_command()}; }
-
 /// The subcommand that parsing reached, and its name as typed.
 const CLI::App& innermost(const CLI::App& app, std::string& path) {
   path += (path.empty() ? "" : " ") + app.get_name();

@@ -66,9 +66,12 @@ struct LoadOptions {
   bool strict = true;  ///< refuse a file that does not fit completely, before anything is copied
 };
 
-/// Compares names and shapes without copying anything. `num_batches_tracked` may be missing; an `aux_head` that the
-/// model does not have, or has in another width, is left out with a warning.
+/// Compares names, shapes and kinds of element without copying anything. `num_batches_tracked` may be missing; an
+/// `aux_head` that the model does not have is left out with a warning.
 RETENTIVE_API LoadReport match_state(const torch::nn::Module& module, const NamedTensors& tensors);
+
+/// Throws CheckpointError with the counts and the readable difference unless the report is complete.
+RETENTIVE_API void require_complete(const LoadReport& report, const std::string& path);
 
 /// Copies the tensors of a file into parameters and buffers (the file's Relpos values win over the formula); f64, f16
 /// and bf16 become f32, a missing `num_batches_tracked` becomes 0.
@@ -85,6 +88,10 @@ struct ModelChoice {
 /// The configuration of a file: from its card, from `choice`, or recognised from names and shapes.
 /// Throws ConfigError when choice and card disagree (naming both values), or when nothing says what the model is.
 RETENTIVE_API ModelConfig resolve_config(const Checkpoint& checkpoint, const ModelChoice& choice);
+
+/// Fills name, preprocessing and labels that the file does not give from the registry row that `choice`, the card or
+/// the tensors name, if any; `card.config` must be set.
+RETENTIVE_API void complete_card(ModelCard& card, const Checkpoint& checkpoint, const ModelChoice& choice);
 
 /// A model ready to run.
 struct LoadedModel {

@@ -1,0 +1,167 @@
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <apps/command.h>
+#include <apps/text.h>
+#include <models/registry.h>
+#include <models/state_dict.h>
+
+namespace retentive::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using models::ModelRow;
+
+std::string head_name(const ModelRow& row) {
+  struct Namer {
+    std::string operator()(const vision::RmtConfig& config) const { return std::string(enum_name(config.head)); }
+  };
+  return std::visit(Namer{}, row.config);
+}
+
+std::string input_text(const ModelRow& row) {
+  return std::to_string(models::in_channels(row.config)) + "x" + std::to_string(row.preprocessing.crop[0]) + "x" +
+         std::to_string(row.preprocessing.crop[1]);
+}
+
+std::string top1_text(const ModelRow& row) {
+  if (!row.published_top1) return "-";
+  const auto tenths = std::llround(*row.published_top1 * 10);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
+}
+
+Json row_json(const ModelRow& row) {
+  const auto model = models::build_uninitialized(row.config);
+  Json json;
+  json["name"] = row.name;
+  json["parameters"] = models::count_parameters(*model);
+  json["head"] = head_name(row);
+  json["classes"] = models::num_classes(row.config);
+  json["labels"] = row.labels;
+  json["input"] = {models::in_channels(row.config), row.preprocessing.crop[0], row.preprocessing.crop[1]};
+  json["published_top1"] = row.published_top1 ? Json(*row.published_top1) : Json(nullptr);
+  json["description"] = row.description;
+  json["weights"] = row.weights_note;
+  return json;
+}
+
+/// One row of the table that --explain prints.
+struct StageFacts {
+  std::string name;
+  int64_t channels = 0;
+  int64_t blocks = 0;
+  int64_t heads = 0;
+  bool decomposed = false;
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t parameters = 0;
+};
+
+int64_t parameters_under(const torch::nn::Module& model, const std::string& prefix) {
+  int64_t count = 0;
+  for (const auto& item : model.named_parameters()) {
+    if (item.key().starts_with(prefix)) count += item.value().numel();
+  }
+  return count;
+}
+
+std::vector<StageFacts> stage_facts(const ModelRow& row, const vision::BackboneImpl& model) {
+  const auto& config = std::get<vision::RmtConfig>(row.config);
+  const auto shapes = model.output_shape(row.preprocessing.crop[0], row.preprocessing.crop[1]);
+  std::vector<StageFacts> facts;
+  for (std::size_t s = 0; s < shapes.size(); ++s) {
+    facts.push_back({.name = "stage" + std::to_string(s + 1),
+                     .channels = config.embed_dims[s],
+                     .blocks = config.depths[s],
+                     .heads = config.num_heads[s],
+                     .decomposed = config.decomposed[s],
+                     .height = shapes[s].height,
+                     .width = shapes[s].width,
+                     .parameters = parameters_under(model, "layers." + std::to_string(s) + ".")});
+  }
+  return facts;
+}
+
+Json explain_json(const ModelRow& row) {
+  Json json = row_json(row);
+  json["config"] = Json::parse(models::model_config_json(row.config));
+  json["preprocessing"] = Json::parse(models::preprocessing_json(row.preprocessing));
+  json["stages"] = Json::array();
+  for (const auto& stage : stage_facts(row, *models::build_uninitialized(row.config))) {
+    json["stages"].push_back({{"name", stage.name},
+                              {"channels", stage.channels},
+                              {"blocks", stage.blocks},
+                              {"heads", stage.heads},
+                              {"masa", stage.decomposed ? "decomposed" : "full"},
+                              {"height", stage.height},
+                              {"width", stage.width},
+                              {"tokens", stage.height * stage.width},
+                              {"parameters", stage.parameters}});
+  }
+  return json;
+}
+
+void print_explanation(const ModelRow& row) {
+  const Json facts = explain_json(row);
+  std::cout << row.name << ": " << row.description << "\n\n";
+  std::cout << "parameters     " << with_commas(facts["parameters"].get<int64_t>()) << "\n";
+  std::cout << "input          " << input_text(row) << " (channels x height x width)\n";
+  std::cout << "head           " << head_name(row) << ", " << models::num_classes(row.config) << " classes"
+            << (row.labels.empty() ? "" : " (" + row.labels + ")") << "\n";
+  if (row.published_top1) std::cout << "published      " << top1_text(row) << " % top-1 on ImageNet-1k\n";
+  std::cout << "weights        " << row.weights_note << "\n\n";
+  std::cout << "stage   channels  blocks  heads  MaSA        grid      tokens  parameters\n";
+  for (const Json& stage : facts["stages"]) {
+    const auto number = [&stage](const char* key) { return stage[key].get<int64_t>(); };
+    const std::string grid = std::to_string(number("height")) + "x" + std::to_string(number("width"));
+    std::cout << padded(stage["name"], 8) << padded(std::to_string(number("channels")), 10)
+              << padded(std::to_string(number("blocks")), 8) << padded(std::to_string(number("heads")), 7)
+              << padded(stage["masa"], 12) << padded(grid, 10) << padded(std::to_string(number("tokens")), 8)
+              << with_commas(number("parameters")) << "\n";
+  }
+  std::cout << "\nconfig " << models::model_config_json(row.config, 2) << "\n\npreprocessing "
+            << models::preprocessing_json(row.preprocessing, 2) << "\n";
+}
+
+void print_list() {
+  std::cout << "name                  parameters   head         input      top-1  description\n";
+  for (const ModelRow& row : models::model_rows()) {
+    const auto parameters = models::count_parameters(*models::build_uninitialized(row.config));
+    std::cout << padded(row.name, 22) << padded(with_commas(parameters), 13) << padded(head_name(row), 13)
+              << padded(input_text(row), 11) << padded(top1_text(row), 7) << row.description << "\n";
+  }
+  std::cout << "\ntop-1: published, ImageNet-1k validation, percent. More: retentive models --explain NAME\n";
+}
+
+Action setup_models(CLI::App& app) {
+  struct Arguments {
+    std::string explain;
+    bool json = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("--explain", arguments->explain, "everything about one model: configuration, stages, weights");
+  app.add_flag("--json", arguments->json, "one JSON object a line instead of text");
+  return [arguments] {
+    if (!arguments->explain.empty()) {
+      const ModelRow& row = models::find_model(arguments->explain);
+      arguments->json ? void(std::cout << explain_json(row) << "\n") : print_explanation(row);
+      return kSuccess;
+    }
+    if (!arguments->json) {
+      print_list();
+      return kSuccess;
+    }
+    for (const ModelRow& row : models::model_rows()) std::cout << row_json(row) << "\n";
+    return kSuccess;
+  };
+}
+
+}  // namespace
+
+Command models_command() { return {"models", "List the registered models, or explain one", setup_models}; }
+
+}  // namespace retentive::apps

@@ -1,0 +1,143 @@
+#include <map>
+#include <string_view>
+
+#include <models/upstream_keys.h>
+#include <vision/masa.h>
+
+namespace retentive::models {
+namespace {
+
+using vision::RmtConfig;
+using vision::RmtHead;
+
+constexpr int64_t kStages = 4;
+
+/// Looks names up once for all rows.
+class Shapes {
+ public:
+  explicit Shapes(const NamedTensors& tensors) {
+    for (const auto& [name, tensor] : tensors) index_.emplace(name, &tensor);
+  }
+
+  bool has(const std::string& name) const { return index_.contains(name); }
+
+  const torch::Tensor* find(const std::string& name) const {
+    const auto found = index_.find(name);
+    return found == index_.end() ? nullptr : found->second;
+  }
+
+  /// Size of one dimension; -1 when there is no such tensor or dimension.
+  int64_t size(const std::string& name, int64_t dim) const {
+    const torch::Tensor* tensor = find(name);
+    return tensor != nullptr && tensor->dim() > dim ? tensor->size(dim) : -1;
+  }
+
+ private:
+  std::map<std::string_view, const torch::Tensor*> index_;
+};
+
+std::string stage_name(int64_t stage) { return "layers." + std::to_string(stage) + "."; }
+
+int64_t count_blocks(const Shapes& shapes, int64_t stage) {
+  int64_t blocks = 0;
+  while (shapes.has(stage_name(stage) + "blocks." + std::to_string(blocks) + ".retention_layer_norm.weight")) ++blocks;
+  return blocks;
+}
+
+// Difference of one number as `what is X in the file and Y in ROW`, or empty.
+std::string difference(const std::string& what, int64_t file, int64_t row) {
+  if (file == row) return {};
+  const std::string held = file < 0 ? "absent" : std::to_string(file);
+  return what + " is " + held + " in the file, not " + std::to_string(row);
+}
+
+std::string decay_difference(const Shapes& shapes, const RmtConfig& config, int64_t stage) {
+  const std::string name = stage_name(stage) + "Relpos.decay";
+  const auto s = static_cast<std::size_t>(stage);
+  const torch::Tensor* stored = shapes.find(name);
+  const vision::RelativePosition formula(config.embed_dims[s], config.num_heads[s], config.decay_init[s],
+                                         config.decay_range[s]);
+  constexpr double kTolerance = 1e-3;  // wide enough for values stored as f16
+  if (!stored->is_floating_point() || !at::allclose(stored->to(torch::kFloat), formula->decay, kTolerance, 0)) {
+    return name + " has other values than decay_init and decay_range give";
+  }
+  return {};
+}
+
+std::string stage_difference(const Shapes& shapes, const RmtConfig& config, int64_t stage) {
+  const auto s = static_cast<std::size_t>(stage);
+  const std::string prefix = stage_name(stage), block = prefix + "blocks.0.";
+  const int64_t width = config.embed_dims[s];
+  const auto hidden = static_cast<int64_t>(static_cast<double>(width) * config.mlp_ratios[s]);
+  for (const std::string& found :
+       {difference("width of " + block + "retention_layer_norm", shapes.size(block + "retention_layer_norm.weight", 0),
+                   width),
+        difference("number of blocks of " + prefix.substr(0, prefix.size() - 1), count_blocks(shapes, stage),
+                   config.depths[s]),
+        difference("number of heads in " + prefix + "Relpos.decay", shapes.size(prefix + "Relpos.decay", 0),
+                   config.num_heads[s]),
+        difference("width of " + block + "ffn.fc1", shapes.size(block + "ffn.fc1.weight", 0), hidden),
+        difference("presence of " + block + "gamma_1", shapes.has(block + "gamma_1"), config.layer_scale[s])}) {
+    if (!found.empty()) return found;
+  }
+  return decay_difference(shapes, config, stage);
+}
+
+// The first thing in which the file is not this model; empty when it is. `passed` counts what agreed before it.
+std::string model_difference(const Shapes& shapes, const RmtConfig& config, int64_t& passed) {
+  passed = 0;
+  const std::string stem = difference("input channels of patch_embed.proj.0",
+                                      shapes.size("patch_embed.proj.0.weight", 1), config.in_channels);
+  if (!stem.empty()) return stem;
+  for (int64_t stage = 0; stage < kStages; ++stage) {
+    ++passed;
+    const std::string found = stage_difference(shapes, config, stage);
+    if (!found.empty()) return found;
+  }
+  ++passed;
+  if (config.head == RmtHead::none) return {};
+  return difference("width of proj", shapes.size("proj.weight", 0), config.projection_dim);
+}
+
+RmtConfig with_head(RmtConfig config, const Shapes& shapes) {
+  if (shapes.has("extra_norms.0.weight") && !shapes.has("proj.weight")) {
+    config.head = RmtHead::none;
+    return config;
+  }
+  const int64_t classes = shapes.size("head.weight", 0);
+  if (classes < 0 && !shapes.has("proj.weight")) return config;
+  config.num_classes = classes < 0 ? 0 : classes;
+  const bool usable_aux = shapes.size("aux_head.weight", 0) == classes &&
+                          shapes.size("aux_head.weight", 1) == config.embed_dims.back() && classes > 0;
+  config.head = usable_aux ? RmtHead::token_label : RmtHead::classifier;
+  return config;
+}
+
+}  // namespace
+
+ModelConfig adapt_head(const ModelConfig& config, const NamedTensors& tensors) {
+  const Shapes shapes(tensors);
+  return std::visit([&shapes](const RmtConfig& rmt) -> ModelConfig { return with_head(rmt, shapes); }, config);
+}
+
+Identification identify(const NamedTensors& tensors, const ModelRow* only) {
+  const Shapes shapes(tensors);
+  Identification result;
+  int64_t most_passed = -1;
+  for (const ModelRow& row : model_rows()) {
+    if (only != nullptr ? &row != only : row.is_test()) continue;
+    const auto* rmt = std::get_if<RmtConfig>(&row.config);
+    if (rmt == nullptr) continue;
+    const RmtConfig config = with_head(*rmt, shapes);
+    int64_t passed = 0;
+    const std::string found = model_difference(shapes, config, passed);
+    if (found.empty()) return {.row = &row, .config = config, .reason = {}};
+    if (passed > most_passed) {
+      most_passed = passed;
+      result.reason = "not " + row.name + ": " + found;
+    }
+  }
+  return result;
+}
+
+}  // namespace retentive::models

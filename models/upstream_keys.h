@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <models/checkpoint.h>
+#include <models/formats/pickle.h>
+#include <models/formats/pth.h>
+#include <models/registry.h>
+#include <models/state_dict.h>
+#include <retention/base/export.h>
+
+namespace retentive::models {
+
+/// A dict of tensors somewhere in a .pth.
+struct StateLocation {
+  std::string key;  ///< "model", "model_ema", "model.state_dict"; empty for the root itself
+  const formats::PickleValue* state = nullptr;
+  bool ema = false;
+};
+
+/// Every dict of model weights in the tree, raw before averaged, the usual keys first: `model`, `state_dict`, the bare
+/// root; `model_ema`, `state_dict_ema`. Optimizer states are not among them.
+RETENTIVE_API std::vector<StateLocation> find_states(const formats::PickleValue& root);
+
+/// Tensors of one of find_states(), mapped from the file; entries that are no tensors become warnings.
+RETENTIVE_API NamedTensors read_state(const formats::PthFile& file, const StateLocation& location,
+                                      std::vector<std::string>& warnings);
+
+/// Removes leading `module.` (left by DistributedDataParallel) from every name.
+/// Throws CheckpointError when two names become one.
+RETENTIVE_API void strip_module_prefix(NamedTensors& tensors, const std::string& where);
+
+/// `config` with the head that a file has: classifier, token label (an `aux_head` over the last stage's channels) or
+/// none (`extra_norms`), and its number of classes.
+RETENTIVE_API ModelConfig adapt_head(const ModelConfig& config, const NamedTensors& tensors);
+
+/// What a file's tensors are, as far as names, shapes and Relpos.decay values tell. Full or decomposed MaSA leaves no
+/// trace in weights: it is taken from the row.
+struct Identification {
+  const ModelRow* row = nullptr;      ///< null when no row fits
+  std::optional<ModelConfig> config;  ///< the row's configuration with the file's head
+  std::string reason;                 ///< what the nearest row differs in, when none fits
+};
+
+/// Finds the registry row that fits; rows called test_* take part only as `only`. With `only` no other is tried.
+RETENTIVE_API Identification identify(const NamedTensors& tensors, const ModelRow* only = nullptr);
+
+}  // namespace retentive::models
