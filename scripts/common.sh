@@ -21,7 +21,7 @@ build_jobs() {
   echo $((cores < memory ? cores : memory))
 }
 
-# build PRESET TARGET: configures when needed, builds what is out of date; silent when nothing is; writes to stderr only.
+# build PRESET TARGET: configures when needed, builds what is out of date; writes to stderr, nothing when up to date.
 build() (
   preset=$1 target=$2 dir=$root/build/$1
   mkdir -p "$root/build"

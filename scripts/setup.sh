@@ -93,7 +93,9 @@ END
 
 venv_runs() { "$venv/bin/python3" -m pip --version >/dev/null 2>&1; }
 
-current_stamp() { printf '%s %s %s\n' "$(sha256sum <"$root/scripts/setup.sh")" "$(readlink -f "$venv/bin/python3")" "$1"; }
+current_stamp() {  # apt|no-apt
+  printf '%s %s %s\n' "$(sha256sum <"$root/scripts/setup.sh")" "$(readlink -f "$venv/bin/python3")" "$1"
+}
 
 up_to_date() {
   [[ -r $stamp && -x $venv/bin/python3 ]] || return 1
@@ -156,7 +158,8 @@ report() {
   elif ! venv_runs; then
     missing+=(".deps/venv (incomplete)" "${packages[@]}")
   else
-    mapfile -t -O "${#missing[@]}" missing < <(venv_defects "${packages[@]}" | sed -e 's/^absent //' -e 's/^broken \(.*\)/\1 (incomplete)/')
+    mapfile -t -O "${#missing[@]}" missing < <(venv_defects "${packages[@]}" |
+      sed -e 's/^absent //' -e 's/^broken \(.*\)/\1 (incomplete)/')
   fi
   if ((${#missing[@]} == 0)); then
     say "nothing is missing"

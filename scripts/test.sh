@@ -31,9 +31,10 @@ build "$preset" all
 cd "$root"
 log=build/$preset/test.log
 status=0
-"$(cmake_tool ctest)" --preset "$preset" --output-on-failure --no-tests=error -j 1 "${arguments[@]}" | tee "$log" || status=$?
+arguments=(--preset "$preset" --output-on-failure --no-tests=error -j 1 "${arguments[@]}")
+"$(cmake_tool ctest)" "${arguments[@]}" | tee "$log" || status=$?
 # ctest closes with: 98% tests passed, 2 tests failed out of 120
-read -r failed total < <(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests\{0,1\} failed out of \([0-9]*\)$/\1 \2/p' "$log") ||
-  { failed=0 total=0; }
+closing='^[0-9]*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$'
+read -r failed total < <(sed -n "s/$closing/\1 \2/p" "$log") || { failed=0 total=0; }
 echo "$((total - failed)) passed, $failed failed"
 exit "$status"
