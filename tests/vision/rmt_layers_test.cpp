@@ -39,13 +39,15 @@ void check_case(const Fixture& fixture, const std::string& name, torch::nn::Modu
 TEST_CASE("MaSA modules equal the reference, gradients included", "[masa][fixture]") {
   const Fixture fixture("rmt/ops_masa");
   WorstDeviation forward_worst("ops_masa forward"), grad_worst("ops_masa gradients"), op_worst("ops_masa op alone");
-  for (const auto& item : read_fixture_json("rmt/ops_masa.json")["cases"]) {
+  const auto description = read_fixture_json("rmt/ops_masa.json");
+  REQUIRE(description["cases"].size() == 6);
+  for (const auto& item : description["cases"]) {
     const std::string name = item["name"];
     const int64_t channels = item["channels"], heads = item["num_heads"];
     const bool decomposed = item["mode"] == "decomposed";
     ManhattanAttention module(channels, heads, decomposed, DecayMode::release);
     fixture.load_into(*module, name + "/");
-    const RelativePosition position(channels, heads, item["initial_value"], item["heads_range"]);
+    RelativePosition position(channels, heads, item["initial_value"], item["heads_range"]);
     check_case(fixture, name, *module, kMasaGrads, forward_worst, grad_worst,
                [&](const Tensor& x) { return module->forward(x, position); });
 
@@ -88,7 +90,9 @@ TEST_CASE("feed-forward and blocks equal the reference", "[fixture]") {
   fixture.load_into(*ffn, "ffn/");
   check_case(fixture, "ffn", *ffn, kBlockGrads, forward_worst, grad_worst,
              [&](const Tensor& x) { return ffn->forward(x); });
-  for (const auto& item : read_fixture_json("rmt/ops_blocks.json")["cases"]) {
+  const auto description = read_fixture_json("rmt/ops_blocks.json");
+  REQUIRE(description["cases"].size() == 10);
+  for (const auto& item : description["cases"]) {
     const std::string name = item["name"];
     if (!name.starts_with("retblock")) continue;
     RmtBlock block(RmtBlockImpl::Options{.channels = item["embed_dim"],
@@ -97,7 +101,7 @@ TEST_CASE("feed-forward and blocks equal the reference", "[fixture]") {
                                          .decomposed = item["mode"] == "decomposed",
                                          .layer_scale = item["layerscale"]});
     fixture.load_into(*block, name + "/");
-    const RelativePosition position(item["embed_dim"], item["num_heads"], item["initial_value"], item["heads_range"]);
+    RelativePosition position(item["embed_dim"], item["num_heads"], item["initial_value"], item["heads_range"]);
     fixture.load_into(*position, name + "/");
     check_case(fixture, name, *block, kBlockGrads, forward_worst, grad_worst,
                [&](const Tensor& x) { return block->forward(x, position); });
@@ -113,8 +117,7 @@ TEST_CASE("classification head and layer norms equal the reference", "[fixture]"
   config.depths = {1, 1, 1, 1};
   config.projection_dim = 20;
   config.num_classes = 6;
-  Rmt model(config);
-  model->eval();
+  Rmt model(config);  // in training mode: the fixture's values are those of batch statistics
   torch::nn::Module head;
   for (const char* part : {"proj", "norm", "head"}) head.register_module(part, model->named_children()[part]);
   fixture.load_into(head, "head/");
