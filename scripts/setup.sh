@@ -151,7 +151,7 @@ install_venv() {
 report() {
   local packages=("${pip_packages[@]}") missing=()
   $use_apt && mapfile -t missing < <(missing_apt)
-  old_cmake && packages+=("$pip_cmake")
+  command -v cmake >/dev/null && old_cmake && packages+=("$pip_cmake")
   if [[ ! -e $venv ]]; then
     find_python >/dev/null || missing+=("python3 (3.10 to 3.14, with venv)")
     missing+=(".deps/venv" "${packages[@]}")
