@@ -57,6 +57,7 @@ Action setup_convert(CLI::App& app) {
   auto* model = app.add_option("--model", arguments->model, "registry name of the model (see: retentive models)");
   app.add_option("--config", arguments->config, "JSON file with the model's configuration")->excludes(model);
   app.add_option("--labels", arguments->labels, "text file with one class name a line");
+  app.add_option("--license", arguments->options.license, "licence of the weights, kept in the file");
   app.add_flag("--no-strict", arguments->no_strict, "write what fits the model, list the rest as warnings");
   auto* type = add_enum_option(app, "--dtype", arguments->type, "element type of the written weights");
   app.add_flag("--force", arguments->options.overwrite, "replace OUT when it exists");

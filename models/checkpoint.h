@@ -26,12 +26,12 @@ enum class Prefer { automatic, raw, ema };
 
 /// The content of a weights file. Tensors are mapped from the file where possible: they must not be written to.
 struct Checkpoint {
-  std::string path;
+  std::string path = {};
   formats::WeightsFormat format = formats::WeightsFormat::safetensors;
-  ModelCard card;        ///< empty for .pth
-  NamedTensors tensors;  ///< in file order, `module.` prefixes removed
-  std::string taken;     ///< key of the .pth that holds the tensors: "model_ema", "model", ...; empty for a bare dict
-  std::vector<std::string> warnings;
+  ModelCard card = {};        ///< empty for .pth
+  NamedTensors tensors = {};  ///< in file order, `module.` prefixes removed
+  std::string taken = {};  ///< key of the .pth that holds the tensors: "model_ema", "model", ...; empty for a bare dict
+  std::vector<std::string> warnings = {};
 };
 
 /// Reads a safetensors or .pth file, told apart by content.
@@ -81,8 +81,8 @@ RETENTIVE_API LoadReport load_state(torch::nn::Module& module, const Checkpoint&
 
 /// What the caller says about a weights file; needed only for files without a configuration that is recognised.
 struct ModelChoice {
-  std::optional<std::string> name;    ///< registry name; class count and head variant come from the file
-  std::optional<ModelConfig> config;  ///< complete configuration
+  std::optional<std::string> name = std::nullopt;    ///< registry name; class count and head variant come from the file
+  std::optional<ModelConfig> config = std::nullopt;  ///< complete configuration
 };
 
 /// The configuration of a file: from its card, from `choice`, or recognised from names and shapes.

@@ -102,6 +102,7 @@ ConvertReport convert(const std::filesystem::path& in, const std::filesystem::pa
     tensors = in_model_order(*model, checkpoint.tensors, report.match);
   }
   set_labels(report.card, options.labels);
+  if (!options.license.empty()) report.card.license = options.license;
   warn_of_values(tensors, report);
   report.tensors = tensors.size();
   if (report.card.config || options.type) {

@@ -13,10 +13,11 @@ namespace retentive::models {
 
 struct ConvertOptions {
   Prefer prefer = Prefer::automatic;
-  ModelChoice choice;
-  std::vector<std::string> labels;  ///< class names by index; empty = those of the recognised model
-  bool strict = true;               ///< refuse a file that does not fit its model completely
-  std::optional<SaveType> type;     ///< default: f32 for a known model, else every type as it is
+  ModelChoice choice = {};
+  std::vector<std::string> labels = {};         ///< class names by index; empty = those of the recognised model
+  std::string license = {};                     ///< licence of the weights; empty keeps what the file says
+  bool strict = true;                           ///< refuse a file that does not fit its model completely
+  std::optional<SaveType> type = std::nullopt;  ///< default: f32 for a known model, else every type as it is
   bool overwrite = false;
 };
 

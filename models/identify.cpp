@@ -58,7 +58,8 @@ std::string decay_difference(const Shapes& shapes, const RmtConfig& config, int6
   const vision::RelativePosition formula(config.embed_dims[s], config.num_heads[s], config.decay_init[s],
                                          config.decay_range[s]);
   constexpr double kTolerance = 1e-3;  // wide enough for values stored as f16
-  if (!stored->is_floating_point() || !at::allclose(stored->to(torch::kFloat), formula->decay, kTolerance, 0)) {
+  const bool comparable = stored->is_floating_point() && stored->sizes() == formula->decay.sizes();
+  if (!comparable || !at::allclose(stored->to(torch::kFloat), formula->decay, kTolerance, 0)) {
     return name + " has other values than decay_init and decay_range give";
   }
   return {};

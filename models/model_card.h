@@ -13,14 +13,14 @@ namespace retentive::models {
 
 /// What a weights file says about itself, stored in the metadata of a safetensors file.
 struct ModelCard {
-  std::optional<ModelConfig> config;                   ///< architecture; absent in files of unknown origin
-  std::optional<vision::Preprocessing> preprocessing;  ///< how an image becomes the input
-  std::vector<std::string> labels;                     ///< class names by index; may be empty
-  std::string name;                                    ///< registry name or free text
-  std::string license;
-  std::string source;         ///< file or training run the weights come from
-  std::string source_sha256;  ///< lower-case hexadecimal
-  std::string notes;          ///< free text: score, command, seed
+  std::optional<ModelConfig> config = std::nullopt;  ///< architecture; absent in files of unknown origin
+  std::optional<vision::Preprocessing> preprocessing = std::nullopt;  ///< how an image becomes the input
+  std::vector<std::string> labels = {};                               ///< class names by index; may be empty
+  std::string name = {};                                              ///< registry name or free text
+  std::string license = {};
+  std::string source = {};         ///< file or training run the weights come from
+  std::string source_sha256 = {};  ///< lower-case hexadecimal
+  std::string notes = {};          ///< free text: score, command, seed
 };
 
 /// The metadata entries of a card: `retentive.config`, `retentive.preprocessing`, `retentive.labels` (JSON),

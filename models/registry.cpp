@@ -1,6 +1,7 @@
 #include <models/registry.h>
 
 #include <new>
+#include <sstream>
 
 #include <models/nearest.h>
 #include <retention/base/error.h>
@@ -166,8 +167,30 @@ std::vector<ModelRow> make_rows() {
   };
 }
 
+// Files bring their own configuration: without bounds a hostile one would build modules until memory ends.
+void check_size(const RmtConfig& config) {
+  constexpr int64_t kMostBlocks = 4096, kWidest = 1 << 17, kMostClasses = 1 << 24;
+  const auto require = [](const char* what, double value, int64_t most) {
+    if (value <= static_cast<double>(most)) return;
+    std::ostringstream text;
+    text << "[models] " << what << " is " << value << "; at most " << most << " is accepted; make it smaller";
+    throw ConfigError(text.str());
+  };
+  double blocks = 0;
+  for (std::size_t s = 0; s < config.depths.size(); ++s) {
+    blocks += static_cast<double>(config.depths[s]);
+    require("an entry of embed_dims", static_cast<double>(config.embed_dims[s]), kWidest);
+    require("a feed-forward width", static_cast<double>(config.embed_dims[s]) * config.mlp_ratios[s], kWidest);
+  }
+  require("the number of blocks", blocks, kMostBlocks);
+  require("projection_dim", static_cast<double>(config.projection_dim), kWidest);
+  require("in_channels", static_cast<double>(config.in_channels), kWidest);
+  require("num_classes", static_cast<double>(config.num_classes), kMostClasses);
+}
+
 struct Builder {
   std::shared_ptr<vision::BackboneImpl> operator()(const RmtConfig& config) const {
+    check_size(config);
     return std::make_shared<vision::RmtImpl>(config);
   }
 };
