@@ -59,7 +59,7 @@ struct LoadReport {
   bool complete() const { return missing.empty() && unexpected.empty() && reshaped.empty(); }
 
   /// The differences, one a line, long lists shortened; empty when complete.
-  std::string diff() const;
+  RETENTIVE_API std::string diff() const;
 };
 
 struct LoadOptions {
