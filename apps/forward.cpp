@@ -1,0 +1,99 @@
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include <apps/command.h>
+#include <models/checkpoint.h>
+#include <models/pipelines/options.h>
+#include <models/pipelines/tensor_forward.h>
+#include <models/registry.h>
+#include <models/tensor_io.h>
+#include <retention/base/error.h>
+
+namespace retentive::apps {
+namespace {
+
+struct Flags {
+  std::string config;
+  std::string model;
+  std::string weights;
+  std::optional<uint64_t> random_weights;
+  std::string inputs;
+  std::string outputs;
+  models::PipelineOptions run;
+};
+
+struct Network {
+  std::shared_ptr<vision::BackboneImpl> model;
+  models::ModelConfig config;
+};
+
+Network load(const Flags& flags) {
+  models::ModelChoice choice;
+  if (!flags.config.empty()) choice.config = models::read_model_config(flags.config);
+  if (!flags.model.empty()) choice.name = flags.model;
+  if (!flags.random_weights) {
+    const auto loaded = models::load_model(flags.weights, choice);
+    for (const auto& warning : loaded.report.warnings) std::cerr << "warning: " << warning << "\n";
+    return {loaded.model, *loaded.card.config};
+  }
+  const auto config = choice.config ? *choice.config : models::find_model(flags.model).config;
+  auto model = models::build(config, *flags.random_weights);
+  model->eval();
+  return {model, config};
+}
+
+// The outputs must not replace a file that this run reads.
+void check_outputs(const Flags& flags) {
+  for (const auto& read : {flags.inputs, flags.weights, flags.config}) {
+    std::error_code ignored;
+    if (read.empty() || !std::filesystem::equivalent(read, flags.outputs, ignored)) continue;
+    throw InvalidArgument("[forward] --outputs " + flags.outputs + " is the same file as " + read +
+                          ", which is read; give another name");
+  }
+}
+
+void print_shapes(const models::NamedTensors& tensors) {
+  for (const auto& [name, tensor] : tensors) std::cout << name << " " << tensor.sizes() << "\n";
+}
+
+int forward(const Flags& flags) {
+  models::check_options(flags.run, "forward");
+  check_outputs(flags);
+  const auto network = load(flags);
+  const auto inputs = models::read_tensors(flags.inputs);
+  const auto outputs =
+      models::forward_image(*network.model, network.config, inputs.tensors, flags.inputs, flags.run.threads);
+  models::write_tensors(flags.outputs, outputs);
+  print_shapes(outputs);
+  return kSuccess;
+}
+
+// What CLI11 cannot say by itself about which flags go together.
+void check_flags(const Flags& flags) {
+  if (flags.weights.empty() && !flags.random_weights) throw CLI::RequiredError("--weights or --random-weights");
+  if (flags.random_weights && flags.model.empty() && flags.config.empty()) {
+    throw CLI::RequiresError("--random-weights", "--model or --config");
+  }
+}
+
+}  // namespace
+
+Command forward_command() {
+  return {"forward", "Run a model on named tensors", [](CLI::App& app) -> Action {
+            auto flags = std::make_shared<Flags>();
+            auto* config = app.add_option("--config", flags->config, "model configuration (JSON)");
+            app.add_option("--model", flags->model, "registered model (see `retentive models`)")->excludes(config);
+            auto* weights = app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth");
+            app.add_option("--random-weights", flags->random_weights, "initial weights from this seed instead")
+                ->excludes(weights);
+            app.add_option("--inputs", flags->inputs, "safetensors file with image, float32 [B, C, H, W]")->required();
+            app.add_option("--outputs", flags->outputs, "safetensors file to write")->required();
+            app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+            add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
+            app.callback([flags] { check_flags(*flags); });
+            return [flags] { return forward(*flags); };
+          }};
+}
+
+}  // namespace retentive::apps

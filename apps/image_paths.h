@@ -1,0 +1,16 @@
+#pragma once
+
+#include <filesystem>
+#include <istream>
+#include <string>
+#include <vector>
+
+namespace retentive::apps {
+
+/// The image files that command-line arguments stand for: a file as it is, whatever its name; a folder for all files
+/// with an image extension below it, sorted; a pattern with `*`, `?` or `[...]` for what it matches; `-` for the
+/// files and folders listed in `list`, one a line. Folders and patterns that give nothing are named on stderr.
+/// Throws DataError when a folder cannot be read or nothing at all is found.
+std::vector<std::filesystem::path> expand_image_paths(const std::vector<std::string>& arguments, std::istream& list);
+
+}  // namespace retentive::apps
