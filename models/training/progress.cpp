@@ -34,9 +34,9 @@ void ConsoleProgress::step(const StepReport& report) {
   const bool last = report.step == report.steps;
   if (terminal_ ? now - drawn_ < kRedraw && !last : report.step % log_interval_ != 0) return;
   drawn_ = now;
-  const auto drawing = terminal_ ? kClearLine + ("[" + bar(report.step, report.steps)) + "] " : std::string();
-  std::fprintf(stderr, "%sepoch %lld/%lld  step %lld/%lld  loss %.4f  lr %.3e  %.1f images/s  ETA %s%s",
-               drawing.c_str(), static_cast<long long>(report.epoch), static_cast<long long>(report.epochs),
+  if (terminal_) std::fprintf(stderr, "%s[%s] ", kClearLine, bar(report.step, report.steps).c_str());
+  std::fprintf(stderr, "epoch %lld/%lld  step %lld/%lld  loss %.4f  lr %.3e  %.1f images/s  ETA %s%s",
+               static_cast<long long>(report.epoch), static_cast<long long>(report.epochs),
                static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss, report.lr,
                report.images_per_second, duration(report.eta_seconds).c_str(), terminal_ ? "" : "\n");
   std::fflush(stderr);

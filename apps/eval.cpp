@@ -1,0 +1,109 @@
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include <unistd.h>
+
+#include <ATen/Parallel.h>
+
+#include <apps/command.h>
+#include <models/checkpoint.h>
+#include <models/pipelines/default_model.h>
+#include <models/training/data.h>
+#include <models/training/evaluation.h>
+#include <retention/base/error.h>
+
+namespace retentive::apps {
+namespace {
+
+struct Flags {
+  std::string weights;
+  std::string model;
+  std::string data;
+  std::string images;
+  std::string labels;
+  models::DataKind kind = models::DataKind::image_folder;
+  int64_t batch = 64;
+  int64_t threads = 0;
+  int64_t workers = 1;
+  bool json = false;
+};
+
+void show_progress(int64_t done, int64_t total) {
+  std::fprintf(stderr, "\r%lld of %lld images%s", static_cast<long long>(done), static_cast<long long>(total),
+               done == total ? "\n" : "");
+}
+
+models::LoadedModel load(const Flags& flags) {
+  models::ModelChoice choice;
+  if (!flags.weights.empty()) {
+    if (!flags.model.empty()) choice.name = flags.model;
+    return models::load_model(flags.weights, choice);
+  }
+  if (flags.model.empty() || flags.model == "default" || flags.model == models::kDefaultModelName) {
+    return models::load_model(models::read_checkpoint(models::default_model_bytes(), models::kDefaultModelOrigin));
+  }
+  throw ConfigError("[eval classify] no weights of \"" + flags.model + "\" are built in; only those of " +
+                    models::kDefaultModelName + " are; give --weights FILE");
+}
+
+std::shared_ptr<const datasets::Dataset> open_data(const Flags& flags, const models::ModelCard& card) {
+  if (flags.kind == models::DataKind::image_folder) {
+    if (!flags.data.empty() && flags.images.empty() && flags.labels.empty())
+      return models::open_dataset(flags.kind, flags.data);
+    throw ConfigError("[eval classify] image_folder needs --data FOLDER, and neither --images nor --labels");
+  }
+  if (flags.data.empty() && !flags.images.empty() && !flags.labels.empty()) {
+    return models::open_dataset(flags.kind, flags.images, flags.labels, card.labels);
+  }
+  throw ConfigError("[eval classify] mnist needs --images IDX3 and --labels IDX1 (plain or .gz), and no --data");
+}
+
+int eval_classify(const Flags& flags) {
+  const auto loaded = load(flags);
+  if (!loaded.card.preprocessing) {
+    throw ConfigError("[eval classify] \"" + flags.weights +
+                      "\" does not say how images are prepared; a file with a card is accepted; write one with "
+                      "`retentive convert`");
+  }
+  const auto dataset = open_data(flags, loaded.card);
+  const auto classes = models::num_classes(*loaded.card.config);
+  models::EvaluationOptions options;
+  options.preprocessing = *loaded.card.preprocessing;
+  options.batch_size = flags.batch;
+  options.workers = flags.workers;
+  options.class_map = models::match_classes(*dataset, loaded.card.labels, classes);
+  if (isatty(2) == 1) options.progress = show_progress;
+  if (flags.threads > 0) at::set_num_threads(static_cast<int>(flags.threads));
+  const auto metrics = models::evaluate(*loaded.model, *dataset, classes, options);
+  const auto text = flags.json ? models::evaluation_json(metrics, loaded.card.labels) + "\n"
+                               : models::evaluation_text(metrics, loaded.card.labels);
+  std::fputs(text.c_str(), stdout);
+  return kSuccess;
+}
+
+}  // namespace
+
+Command eval_command() {
+  return {"eval", "Score a model on a labelled set", [](CLI::App& app) -> Action {
+            auto flags = std::make_shared<Flags>();
+            auto* classify = app.add_subcommand("classify", "top-1, top-5, loss, per-class table, confusion matrix");
+            app.require_subcommand(1);
+            classify->add_option("--weights", flags->weights,
+                                 "weights file (safetensors or .pth); none = the built-in model");
+            classify->add_option("--model", flags->model,
+                                 "registry name, for files that do not say what they are; or default");
+            add_enum_option(*classify, "--kind", flags->kind, "format of the set");
+            classify->add_option("--data", flags->data, "image_folder: folder with one folder a class");
+            classify->add_option("--images", flags->images, "mnist: idx3 file, plain or .gz");
+            classify->add_option("--labels", flags->labels, "mnist: idx1 file, plain or .gz");
+            classify->add_option("--batch", flags->batch, "images at a time")->check(CLI::Range(1, 4096));
+            classify->add_option("--threads", flags->threads, "threads of the model; 0 = all cores")
+                ->check(CLI::Range(0, 1024));
+            classify->add_option("--workers", flags->workers, "threads that read images")->check(CLI::Range(0, 256));
+            classify->add_flag("--json", flags->json, "one line of JSON");
+            return Action([flags] { return eval_classify(*flags); });
+          }};
+}
+
+}  // namespace retentive::apps

@@ -1,0 +1,73 @@
+#include <signal.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+
+#include <apps/command.h>
+#include <models/training/progress.h>
+#include <models/training/trainer.h>
+
+namespace retentive::apps {
+namespace {
+
+std::atomic<bool> stop_requested = false;
+
+// The first interrupt asks the trainer to save and stop; the second one ends the program as usual.
+void stop_on_interrupt() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { stop_requested = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+struct Flags {
+  std::string config;
+  std::string output;
+  std::vector<std::string> overrides;
+  bool resume = false;
+  bool print_config = false;
+};
+
+int train(const Flags& flags) {
+  auto config = models::read_run_config(flags.config, flags.overrides);
+  if (!flags.output.empty()) config.run.output_dir = flags.output;
+  if (flags.print_config) {
+    std::printf("%s\n", models::run_config_json(config).c_str());
+    return kSuccess;
+  }
+  models::Trainer trainer(config);
+  if (flags.resume) trainer.resume();
+  models::ConsoleProgress progress(config.run.log_interval);
+  stop_on_interrupt();
+  const auto result = trainer.run(progress.callbacks(), &stop_requested);
+  if (result.counters.best.epoch > 0) {
+    std::printf("best: validation top-1 %.2f %% at epoch %lld (%s weights): %s\n", 100 * result.counters.best.top1,
+                static_cast<long long>(result.counters.best.epoch), result.counters.best.ema ? "averaged" : "raw",
+                result.best_path.c_str());
+  }
+  if (!result.finished) {
+    std::fprintf(stderr, "stopped at step %lld; go on with --resume (state: %s)\n",
+                 static_cast<long long>(result.counters.step), result.state_path.c_str());
+  }
+  return kSuccess;
+}
+
+}  // namespace
+
+Command train_command() {
+  return {"train", "Train or fine-tune a classifier from a run configuration", [](CLI::App& app) -> Action {
+            auto flags = std::make_shared<Flags>();
+            app.add_option("--config", flags->config, "run configuration (JSON), for example configs/digits.json")
+                ->required();
+            app.add_option("--set", flags->overrides, "section.key=value, replaces a value of the configuration")
+                ->allow_extra_args(false);
+            app.add_option("--output", flags->output, "output folder, in place of run.output_dir");
+            app.add_flag("--resume", flags->resume, "go on from last.state.safetensors in the output folder");
+            app.add_flag("--print-config", flags->print_config, "print the complete configuration and stop");
+            return Action([flags] { return train(*flags); });
+          }};
+}
+
+}  // namespace retentive::apps
