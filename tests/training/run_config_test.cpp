@@ -1,0 +1,112 @@
+#include <support/catch.h>
+
+#include <set>
+
+#include <training/synthetic.h>
+
+#include <models/training/data.h>
+#include <models/training/run_config.h>
+#include <retention/base/error.h>
+
+namespace retentive::models {
+namespace {
+
+using Catch::Contains;
+using testing::synthetic_run;
+using testing::TemporaryFolder;
+
+const std::string kMinimal = R"({"model": {"name": "test_rmt"}, "data": {"train": "t", "validation": "v"}})";
+
+RunConfig parse(const std::vector<std::string>& overrides) { return parse_run_config(kMinimal, "run.json", overrides); }
+
+}  // namespace
+
+TEST_CASE("a run configuration survives writing and reading", "[run_config]") {
+  const TemporaryFolder folder;
+  const auto config = synthetic_run(folder);
+  const auto again = parse_run_config(run_config_json(config), "again");
+  CHECK(run_config_json(again) == run_config_json(config));
+  CHECK(std::get<vision::RmtConfig>(*again.model.config).embed_dims == std::vector<int64_t>{8, 8, 16, 16});
+  CHECK(again.preprocessing->mean == std::vector<double>{0.2});
+  CHECK_FALSE(first_difference(config, again).has_value());
+}
+
+TEST_CASE("overrides replace values of any kind", "[run_config]") {
+  const auto config = parse({"run.seed=9", "optimizer.lr=2e-4", "optimizer.kind=sgd", "augment.affine_scale=[0.5,2]",
+                             "data.train=some folder/x", "run.grad_checkpointing=true"});
+  CHECK(config.run.seed == 9);
+  CHECK(config.optimizer.lr == 2e-4);
+  CHECK(config.optimizer.kind == OptimizerKind::sgd);
+  CHECK(config.augment.affine_scale == std::array<double, 2>{0.5, 2});
+  CHECK(config.data.train == "some folder/x");
+  CHECK(config.run.grad_checkpointing);
+  CHECK_THROWS_WITH(parse({"run.sed=9"}), Contains("run.json") && Contains("sed") && Contains("seed"));
+  CHECK_THROWS_WITH(parse({"seed 9"}), Contains("seed 9"));
+  CHECK_THROWS_WITH(parse({"model.name.x=9"}), Contains("\"name\""));
+}
+
+TEST_CASE("wrong configurations are refused by key", "[run_config]") {
+  CHECK_THROWS_WITH(parse_run_config("{", "run.json"), Contains("run.json"));
+  CHECK_THROWS_WITH(parse({"model.name=test_rmtt"}), Contains("test_rmt"));
+  CHECK_THROWS_WITH(parse({"model.name="}), Contains("neither"));
+  CHECK_THROWS_WITH(parse({"model.config={\"family\":\"rmt\"}"}), Contains("both"));
+  CHECK_THROWS_WITH(parse({"data.kind=coco"}), Contains("coco") && Contains("image_folder"));
+  CHECK_THROWS_WITH(parse({"data.kind=mnist"}), Contains("train_labels"));
+  CHECK_THROWS_WITH(parse({"data.validation="}), Contains("no validation set"));
+  CHECK_THROWS_WITH(parse({"data.validation_fraction=0.2"}), Contains("a validation set and a fraction"));
+  CHECK_THROWS_WITH(parse({"run.batch_size=0"}), Contains("run.batch_size is 0"));
+  CHECK_THROWS_WITH(parse({"run.batch_size=1.5"}), Contains("1.5"));
+  CHECK_THROWS_WITH(parse({"run.precision=fp16"}), Contains("fp16") && Contains("fp32"));
+  CHECK_THROWS_WITH(parse({"ema.decay=1"}), Contains("ema.decay"));
+  CHECK_THROWS_WITH(parse({"augment.label_smoothing=2"}), Contains("label_smoothing"));
+  CHECK_THROWS_WITH(parse({"schedule.warmup_epochs=300"}), Contains("warmup_epochs"));
+  CHECK_THROWS_AS(read_run_config("/nonexistent/run.json"), ConfigError);
+}
+
+TEST_CASE("the difference between two runs is named, free fields do not count", "[run_config]") {
+  const auto base = parse({});
+  CHECK_FALSE(first_difference(base, parse({"run.threads=3", "run.output_dir=x", "data.workers=0", "run.save_every=9",
+                                            "run.log_interval=1", "run.notes=n", "run.license=l"}))
+                  .has_value());
+  const auto difference = first_difference(base, parse({"optimizer.betas=[0.9,0.95]"}));
+  REQUIRE(difference.has_value());
+  CHECK(difference->name == "optimizer.betas");
+  CHECK(difference->left == "[0.9,0.999]");
+  CHECK(difference->right == "[0.9,0.95]");
+  CHECK(first_difference(base, parse({"run.seed=1"}))->name == "run.seed");
+}
+
+TEST_CASE("the shipped configuration is valid", "[run_config]") {
+  const auto config = read_run_config(std::string(RETENTIVE_SOURCE_DIR) + "/configs/digits.json");
+  CHECK(config.model.name == "rmt_nano");
+  CHECK(config.data.kind == DataKind::mnist);
+}
+
+TEST_CASE("a part of the training set is kept for validation", "[run_data]") {
+  const TemporaryFolder folder;
+  auto data = synthetic_run(folder).data;
+  data.validation = data.validation_labels = "";
+  data.validation_fraction = 0.25;
+  const auto sets = open_run_data(data, 3);
+  CHECK(sets.train->size() == 144);
+  CHECK(sets.validation->size() == 48);
+  std::set<std::string> names;
+  for (int64_t i = 0; i < 144; ++i) names.insert(sets.train->get(i).name);
+  for (int64_t i = 0; i < 48; ++i) names.insert(sets.validation->get(i).name);
+  CHECK(names.size() == 192);
+  CHECK(open_run_data(data, 3).validation->get(5).name == sets.validation->get(5).name);
+  CHECK(open_run_data(data, 4).validation->get(5).name != sets.validation->get(5).name);
+  data.validation_fraction = 0.001;
+  CHECK_THROWS_AS(open_run_data(data, 3), DataError);
+}
+
+TEST_CASE("classes are matched by name, else by position", "[run_data]") {
+  const TemporaryFolder folder;
+  const auto config = synthetic_run(folder);
+  const auto set = open_dataset(DataKind::mnist, config.data.train, config.data.train_labels, config.data.classes);
+  CHECK(match_classes(*set, {"block", "x", "horizontal", "vertical"}, 4) == std::vector<int64_t>{2, 3, 0});
+  CHECK(match_classes(*set, {}, 3) == std::vector<int64_t>{0, 1, 2});
+  CHECK_THROWS_WITH(match_classes(*set, {"a", "b"}, 2), Contains("3 classes") && Contains("2"));
+}
+
+}  // namespace retentive::models
