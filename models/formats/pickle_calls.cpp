@@ -30,6 +30,7 @@ class Call {
   std::vector<NodeId> sequence(std::size_t index);
   NodeId skipped();
   NodeId dict();
+  NodeId items(Kind kind, std::size_t most_args);
   NodeId bytes();
   NodeId encode();
   NodeId add_tensor(DType dtype, std::int64_t storage_numel);
@@ -111,6 +112,11 @@ NodeId Call::dict() {
     children.insert(children.end(), pair.children.begin(), pair.children.end());
   }
   return arena_.add(Kind::dict, {}, std::move(children));
+}
+
+NodeId Call::items(Kind kind, std::size_t most_args) {
+  expect_args(0, most_args);
+  return arena_.add(kind, {}, args_.empty() ? std::vector<NodeId>() : sequence(0));
 }
 
 NodeId Call::bytes() {
@@ -204,11 +210,9 @@ NodeId Call::result() {
       expect_args(0, 1);
       return arena_.add(Kind::dict);
     case Use::list:
-      expect_args(0, 2);
-      return arena_.add(Kind::list, {}, args_.empty() ? std::vector<NodeId>() : sequence(0));
+      return items(Kind::list, 2);
     case Use::tuple:
-      expect_args(0, 1);
-      return arena_.add(Kind::tuple, {}, args_.empty() ? std::vector<NodeId>() : sequence(0));
+      return items(Kind::tuple, 1);
     case Use::bytes:
       return bytes();
     case Use::encode:

@@ -99,6 +99,9 @@ TEST_CASE("lengths and structure are checked against what is there", "[formats]"
   check_refused("\x95" + le(UINT64_MAX), "a frame leaves the pickle");
   check_refused("X\xff\xff\xff\x7f", "a text of 2147483647 bytes");
   check_refused("cos", "a name has no end");
+}
+
+TEST_CASE("opcodes take only what is there", "[formats]") {
   check_refused("0", "needs a value that is not there");
   check_refused("K\x01(0", "needs a value that is not there");
   check_refused("K\x01s", "needs a value that is not there");
@@ -120,6 +123,9 @@ TEST_CASE("lengths and structure are checked against what is there", "[formats]"
       "a key without a value");
   check_refused("}(K\x01K\x02K\x01K\x03u", "the key 1 twice");
   check_refused("}(" + pickle_text("a") + "N" + pickle_text("a") + "Nu", "the key 'a' twice");
+}
+
+TEST_CASE("a pickle is one whole value of protocol 2 to 5", "[formats]") {
   check_refused("K\x01K\x02", "STOP leaves 2 values");
   check_refused("", "STOP leaves 0 values");
   check_refused("K\x01(", "STOP leaves 1 values, 1 marks");

@@ -90,6 +90,16 @@ TEST_CASE("views written by torch give the elements torch shows", "[formats]") {
       for (int ij = 0; ij < 6; ++ij) permuted.push_back(static_cast<std::int16_t>(ij * 4 + k));
     }
     CHECK(values_of<std::int16_t>(get("permuted").view.bytes) == permuted);
+  }
+}
+
+TEST_CASE("every element type written by torch is read", "[formats]") {
+  for (const char* name : {"formats/views.pth", "formats/views_protocol4.pth"}) {
+    INFO(name);
+    const PthFile file = PthFile::open(fixture(name));
+    const PickleValue& tensors = *file.root().find("state_dict");
+    const auto get = [&](const char* key) { return file.contiguous(tensors.find(key)->as_tensor(), key); };
+    const auto floats = [&](const char* key) { return values_of<float>(get(key).view.bytes); };
     CHECK(values_of<double>(get("f64").view.bytes) ==
           std::vector<double>{0, 1.0 / 3, -1.0 / 3, 2.0 / 3, -2.0 / 3, 100.0 / 3});
     CHECK(values_of<std::uint16_t>(get("f16").view.bytes) ==
