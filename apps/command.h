@@ -39,8 +39,8 @@ CLI::Option* add_enum_option(CLI::App& app, const std::string& flag, E& target, 
   return app.add_option_function<std::string>(flag, parse, help + ": " + enum_choices<E>());
 }
 
-/// Every subcommand of this build, in the order of `retentive --help`. A subcommand NAME is a file NAME.cpp that defines
-/// `Command NAME_command()`, and a word in the list of apps/CMakeLists.txt.
+/// Every subcommand of this build, in the order of `retentive --help`. A subcommand NAME is a file NAME.cpp that
+/// defines `Command NAME_command()`, and a word in the list of apps/CMakeLists.txt.
 std::vector<Command> all_commands();
 
 }  // namespace retentive::apps

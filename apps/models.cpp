@@ -105,6 +105,17 @@ Json explain_json(const ModelRow& row) {
   return json;
 }
 
+// JSON with one key a line: lists of four numbers stay readable.
+void print_object(const std::string& title, const Json& object) {
+  std::cout << "\n" << title << "\n";
+  const char* separator = "{ ";
+  for (const auto& [key, value] : object.items()) {
+    std::cout << separator << Json(key) << ": " << value;
+    separator = ",\n  ";
+  }
+  std::cout << " }\n";
+}
+
 void print_explanation(const ModelRow& row) {
   const Json facts = explain_json(row);
   std::cout << row.name << ": " << row.description << "\n\n";
@@ -123,8 +134,8 @@ void print_explanation(const ModelRow& row) {
               << padded(stage["masa"], 12) << padded(grid, 10) << padded(std::to_string(number("tokens")), 8)
               << with_commas(number("parameters")) << "\n";
   }
-  std::cout << "\nconfig " << models::model_config_json(row.config, 2) << "\n\npreprocessing "
-            << models::preprocessing_json(row.preprocessing, 2) << "\n";
+  print_object("config", facts["config"]);
+  print_object("preprocessing", facts["preprocessing"]);
 }
 
 void print_list() {

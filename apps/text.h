@@ -7,10 +7,12 @@ namespace retentive::apps {
 
 /// 14334216 -> "14,334,216".
 inline std::string with_commas(int64_t value) {
-  std::string text = std::to_string(value);
-  const int64_t first = value < 0 ? 1 : 0;
-  for (auto at = static_cast<int64_t>(text.size()) - 3; at > first; at -= 3) {
-    text.insert(static_cast<std::size_t>(at), ",");
+  const std::string digits = std::to_string(value);
+  const std::size_t first = value < 0 ? 1 : 0;
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > first && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
   }
   return text;
 }

@@ -83,7 +83,8 @@ void require_complete(const LoadReport& report, const std::string& path) {
   throw CheckpointError("[" + path + "] does not fit the model: " + std::to_string(report.missing.size()) +
                         " missing, " + std::to_string(report.unexpected.size()) + " unexpected, " +
                         std::to_string(report.reshaped.size()) + " reshaped tensors; name the model that the file " +
-                        "was saved from, or give its configuration\n" + report.diff());
+                        "was saved from or give its configuration; `retentive convert --no-strict` keeps what fits\n" +
+                        report.diff());
 }
 
 LoadReport load_state(torch::nn::Module& module, const Checkpoint& checkpoint, const LoadOptions& options) {

@@ -131,8 +131,8 @@ TEST_CASE("the same seed builds the same bits, another seed others") {
 
 TEST_CASE("a configuration too large to build is a typed error") {
   RmtConfig config;
-  const auto fails = [](const RmtConfig& config) {
-    return message_of<ConfigError>([&config] { build_uninitialized(config); });
+  const auto fails = [](const RmtConfig& large) {
+    return message_of<ConfigError>([&large] { build_uninitialized(large); });
   };
   config.embed_dims = {int64_t{1} << 40, 128, 256, 512};
   CHECK_THAT(fails(config), Contains("embed_dims") && Contains("make it smaller"));
