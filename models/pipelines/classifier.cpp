@@ -161,7 +161,7 @@ Classifier Classifier::from_name(const std::string& name, const ClassifierOption
   const ModelRow& row = find_model(name);
   if (row.name == kDefaultModelName) return from_default(options);
   throw ConfigError("[classify] " + row.name + " has no weights built in; its weights: " + row.weights_note +
-                    "; give that file instead of the name (--weights FILE.safetensors, Classifier::from_file)");
+                    "; give a weights file instead of the name (--weights FILE.safetensors, Classifier::from_file)");
 }
 
 Classifier::Classifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
