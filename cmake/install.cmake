@@ -4,7 +4,7 @@ get_property(retentive_libraries GLOBAL PROPERTY RETENTIVE_LIBRARIES)
 install(TARGETS ${retentive_libraries} EXPORT retentiveTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT retentiveTargets NAMESPACE retentive:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/retentive)
 install(DIRECTORY retention vision models datasets DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/retentive
-        FILES_MATCHING PATTERN "*.h" PATTERN "*_json.h" EXCLUDE)
+        FILES_MATCHING PATTERN "*.h" PATTERN "*_json.h" EXCLUDE PATTERN "detail" EXCLUDE)
 if(TARGET retentive)
   install(TARGETS retentive RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

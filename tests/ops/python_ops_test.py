@@ -1,0 +1,47 @@
+"""The operators as Python sees them: one shared library serves both languages.
+
+usage: python_ops_test.py LIBRETENTIVE_RETENTION.so
+"""
+
+import sys
+import unittest
+
+import torch
+
+torch.ops.load_library(sys.argv.pop(1))
+
+
+def plain_masa(q, k, v, log_gamma, k_scale):
+    """Full MaSA without rotation, from its definition."""
+    height, width = q.shape[1:3]
+    row, column = (torch.arange(height * width) // width, torch.arange(height * width) % width)
+    distance = (row[:, None] - row).abs() + (column[:, None] - column).abs()
+    tokens = [x.flatten(1, 2).transpose(1, 2) for x in (q, k * k_scale, v)]
+    scores = tokens[0] @ tokens[1].transpose(-1, -2) + distance * log_gamma[:, None, None]
+    return (scores.softmax(-1) @ tokens[2]).transpose(1, 2).reshape(q.shape)
+
+
+class PythonOps(unittest.TestCase):
+    def setUp(self):
+        generator = torch.Generator().manual_seed(0)
+        self.q, self.k, self.v = (torch.randn(2, 5, 7, 3, 8, generator=generator) for _ in range(3))
+        self.log_gamma = torch.tensor([0.75, 0.9, 0.97]).log()
+
+    def test_masa_equals_its_definition(self):
+        out = torch.ops.retentive.masa(self.q, self.k, self.v, self.log_gamma, torch.zeros(8), 0.35)
+        expected = plain_masa(self.q, self.k, self.v, self.log_gamma, 0.35)
+        self.assertLess((out - expected).abs().max().item(), 1e-5)
+
+    def test_gradients_flow(self):
+        self.q.requires_grad_()
+        out = torch.ops.retentive.masa_decomposed(self.q, self.k, self.v, self.log_gamma, torch.zeros(8), 0.35, "paper")
+        out.sum().backward()
+        self.assertTrue(torch.isfinite(self.q.grad).all() and self.q.grad.abs().max() > 0)
+
+    def test_wrong_shapes_raise(self):
+        with self.assertRaisesRegex(Exception, r"log_gamma is \[2\]"):
+            torch.ops.retentive.masa(self.q, self.k, self.v, self.log_gamma[:2], torch.zeros(8), 0.35)
+
+
+if __name__ == "__main__":
+    unittest.main()
