@@ -2,11 +2,10 @@
 #include <memory>
 #include <optional>
 
-#include <unistd.h>
-
 #include <ATen/Parallel.h>
 
 #include <apps/command.h>
+#include <apps/progress.h>
 #include <models/checkpoint.h>
 #include <models/pipelines/default_model.h>
 #include <models/training/data.h>
@@ -28,11 +27,6 @@ struct Flags {
   int64_t workers = 1;
   bool json = false;
 };
-
-void show_progress(int64_t done, int64_t total) {
-  std::fprintf(stderr, "\r%lld of %lld images%s", static_cast<long long>(done), static_cast<long long>(total),
-               done == total ? "\n" : "");
-}
 
 models::LoadedModel load(const Flags& flags) {
   models::ModelChoice choice;
@@ -73,9 +67,13 @@ int eval_classify(const Flags& flags) {
   options.batch_size = flags.batch;
   options.workers = flags.workers;
   options.class_map = models::match_classes(*dataset, loaded.card.labels, classes);
-  if (isatty(2) == 1) options.progress = show_progress;
+  ProgressMeter meter(dataset->size(), "images");
+  options.progress = [&meter, shown = int64_t{0}](int64_t done, int64_t) mutable {
+    for (; shown < done; ++shown) meter.advance();
+  };
   if (flags.threads > 0) at::set_num_threads(static_cast<int>(flags.threads));
   const auto metrics = models::evaluate(*loaded.model, *dataset, classes, options);
+  meter.hide();
   const auto text = flags.json ? models::evaluation_json(metrics, loaded.card.labels) + "\n"
                                : models::evaluation_text(metrics, loaded.card.labels);
   std::fputs(text.c_str(), stdout);

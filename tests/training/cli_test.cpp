@@ -1,0 +1,101 @@
+#include <support/catch.h>
+
+#include <support/process.h>
+#include <training/synthetic.h>
+
+#include <nlohmann/json.hpp>
+
+namespace retentive {
+namespace {
+
+using Catch::Contains;
+using testing::file_bytes;
+using testing::ProcessResult;
+using testing::synthetic_run;
+using testing::TemporaryFolder;
+
+ProcessResult program(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), RETENTIVE_PROGRAM);
+  return testing::run_process(arguments);
+}
+
+std::string write_config(const TemporaryFolder& folder) {
+  const auto path = folder / "run.json";
+  std::ofstream(path) << models::run_config_json(synthetic_run(folder));
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("train writes weights that eval scores the same", "[cli]") {
+  const TemporaryFolder folder;
+  const auto config = write_config(folder);
+  const auto trained = program({"train", "--config", config, "--set", "schedule.epochs=2", "--output", folder / "cli"});
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  CHECK_THAT(trained.out, Contains("best: validation top-1") && Contains("best.safetensors"));
+  CHECK_THAT(trained.err, Contains("epoch 2/2  train loss"));
+  const auto log = file_bytes(folder / "cli/log.jsonl");
+  double best = 0;
+  for (size_t begin = 0; begin < log.size(); begin = log.find('\n', begin) + 1) {
+    const auto line = nlohmann::json::parse(log.substr(begin, log.find('\n', begin) - begin));
+    best = std::max({best, line["validation"]["top1"].get<double>(), line["ema"]["top1"].get<double>()});
+  }
+  const std::vector<std::string> eval = {"eval",      "classify",
+                                         "--kind",    "mnist",
+                                         "--weights", folder / "cli/best.safetensors",
+                                         "--images",  folder / "val.idx3",
+                                         "--labels",  folder / "val.idx1"};
+  auto as_json = eval;
+  as_json.push_back("--json");
+  const auto scored = program(as_json);
+  REQUIRE(scored.exit_code == 0);
+  const auto result = nlohmann::json::parse(scored.out);
+  CHECK(result["top1"].get<double>() == best);
+  CHECK(result["count"] == 60);
+  CHECK(result["classes"][2]["label"] == "block");
+  CHECK(result["classes"][2]["support"] == 20);
+  CHECK_THAT(program(eval).out, Contains("images 60") && Contains("horizontal") && Contains("confusion matrix"));
+}
+
+TEST_CASE("training goes on only when told to", "[cli]") {
+  const TemporaryFolder folder;
+  const auto config = write_config(folder);
+  const std::vector<std::string> train = {"train", "--config", config, "--set", "schedule.epochs=1"};
+  REQUIRE(program(train).exit_code == 0);
+  const auto again = program(train);
+  CHECK(again.exit_code == 1);
+  CHECK_THAT(again.err, Contains("--resume"));
+  auto resume = train;
+  resume.push_back("--resume");
+  CHECK(program(resume).exit_code == 0);
+  resume.insert(resume.end(), {"--set", "run.seed=99"});
+  const auto other = program(resume);
+  CHECK(other.exit_code == 1);
+  CHECK_THAT(other.err, Contains("run.seed is 99"));
+}
+
+TEST_CASE("wrong arguments and files give a message and nothing else", "[cli]") {
+  const TemporaryFolder folder;
+  const auto config = write_config(folder);
+  CHECK(program({"train"}).exit_code == 2);
+  const auto flag = program({"train", "--confg", config});
+  CHECK(flag.exit_code == 2);
+  CHECK_THAT(flag.err, Contains("did you mean --config"));
+  const auto data = program({"train", "--config", config, "--set", "data.train=absent.gz"});
+  CHECK(data.exit_code == 1);
+  CHECK_THAT(data.err, Contains("absent.gz"));
+  CHECK_FALSE(std::filesystem::exists(folder / "out"));
+  const auto printed = program({"train", "--config", config, "--set", "run.seed=5", "--print-config"});
+  CHECK(printed.exit_code == 0);
+  CHECK(nlohmann::json::parse(printed.out)["run"]["seed"] == 5);
+  CHECK(program({"eval"}).exit_code == 2);
+  const auto kind = program({"eval", "classify", "--kind", "coco"});
+  CHECK(kind.exit_code == 2);
+  CHECK_THAT(kind.err, Contains("image_folder"));
+  const auto weights = program({"eval", "classify", "--model", "rmt_t", "--data", folder / "x"});
+  CHECK(weights.exit_code == 1);
+  CHECK_THAT(weights.err, Contains("rmt_t") && Contains("--weights"));
+}
+
+}  // namespace retentive
