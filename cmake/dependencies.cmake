@@ -24,6 +24,15 @@ find_package(Torch 2.13 QUIET)
 unset(CMAKE_MESSAGE_LOG_LEVEL)
 set(CMAKE_PREFIX_PATH ${retentive_user_prefix})
 retentive_require(Torch_FOUND "LibTorch" ">= 2.13, CPU" "unpack a LibTorch and pass -DCMAKE_PREFIX_PATH=/path/to/libtorch")
+# CMake passes over a LibTorch of another version in silence; one that was asked for must not be replaced so.
+if(Torch_CONSIDERED_CONFIGS)
+  list(GET Torch_CONSIDERED_CONFIGS 0 retentive_first_torch)
+  list(GET Torch_CONSIDERED_VERSIONS 0 retentive_first_torch_version)
+  if(NOT retentive_first_torch STREQUAL Torch_CONFIG)
+    message(FATAL_ERROR "LibTorch ${retentive_first_torch_version} (${retentive_first_torch}) does not match: 2.13 or newer "
+                        "is needed.\nFix: give a newer one, or none to use that of scripts/setup.sh.")
+  endif()
+endif()
 
 find_package(OpenCV 4.5 QUIET COMPONENTS core imgproc imgcodecs)
 retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs" "sudo apt-get install libopencv-dev")
