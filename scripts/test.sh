@@ -34,6 +34,8 @@ status=0
 arguments=(--preset "$preset" --output-on-failure --no-tests=error -j 1 "${arguments[@]}")
 "$(cmake_tool ctest)" "${arguments[@]}" | tee "$log" || status=$?
 # ctest closes with: 98% tests passed, 2 tests failed out of 120
+echo "Worst deviations from the references:"
+sed -n 's/^\(  .* worst [-+0-9.einf]* (.*)\)$/\1/p' "build/$preset/Testing/Temporary/LastTest.log"
 closing='^[0-9]*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$'
 read -r failed total < <(sed -n "s/$closing/\1 \2/p" "$log") || { failed=0 total=0; }
 echo "$((total - failed)) passed, $failed failed"
