@@ -1,6 +1,12 @@
 include(CMakePackageConfigHelpers)
 
 get_property(retentive_libraries GLOBAL PROPERTY RETENTIVE_LIBRARIES)
+# LibTorch is not installed along: what is installed must find it where it is.
+set(retentive_installed ${retentive_libraries})
+if(TARGET retentive)
+  list(APPEND retentive_installed retentive)
+endif()
+set_property(TARGET ${retentive_installed} APPEND PROPERTY INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib)
 install(TARGETS ${retentive_libraries} EXPORT retentiveTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT retentiveTargets NAMESPACE retentive:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/retentive)
 install(DIRECTORY retention vision models datasets DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/retentive

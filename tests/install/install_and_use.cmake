@@ -1,0 +1,48 @@
+# Installs the built tree to an empty prefix, then builds and runs the consumer and the examples against it alone.
+set(work ${BUILD_DIR}/install_test)
+set(prefix ${work}/prefix)
+file(REMOVE_RECURSE ${work})
+
+function(run)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "exit ${result} from: ${command}\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+function(expect text)
+  if(NOT output MATCHES "${text}")
+    message(FATAL_ERROR "expected a match of: ${text}\ngot:\n${output}")
+  endif()
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${prefix})
+file(GLOB_RECURSE private_headers ${prefix}/include/*_json.h)
+if(private_headers)
+  message(FATAL_ERROR "installed, although their includes need not exist there: ${private_headers}")
+endif()
+
+# Copied away from the source tree, so that nothing of it can be found by accident.
+foreach(folder tests/install examples)
+  cmake_path(GET folder FILENAME name)
+  file(COPY ${SOURCE_DIR}/${folder}/ DESTINATION ${work}/source/${name})
+  run(${CMAKE_COMMAND} -G Ninja -S ${work}/source/${name} -B ${work}/${name} -DCMAKE_BUILD_TYPE=Release
+      -DCMAKE_PREFIX_PATH=${prefix})
+  run(${CMAKE_COMMAND} --build ${work}/${name} -j 1)
+endforeach()
+
+set(samples ${SOURCE_DIR}/assets/samples)
+run(${work}/install/read_weights ${SOURCE_DIR}/assets/models/rmt_nano_digits.safetensors)
+expect("[1-9][0-9]* tensors")
+run(${work}/install/use_backbone)
+expect("rmt_t 14334216 parameters")
+expect("stage4 1 512 2 3")
+run(${work}/examples/classify_image ${samples}/3_a.png)
+expect("3_a.png\n +[0-9.]+ %  3\n")
+run(${work}/examples/extract_features ${samples}/3_a.png ${samples}/3_b.png)
+expect("similarity to the first image: +0\\.[0-9]+")
+run(${prefix}/bin/retentive classify ${samples}/3_a.png)
+expect("3_a.png")
+file(REMOVE_RECURSE ${work})
