@@ -65,3 +65,35 @@ function(retentive_program name)
     retentive_use_torch(${name} PRIVATE)
   endif()
 endfunction()
+
+# What parallel loops run on (retention/base/parallel_for.h).
+add_library(retentive_parallel INTERFACE)
+if(RETENTIVE_PARALLEL STREQUAL "openmp")
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  target_link_libraries(retentive_parallel INTERFACE OpenMP::OpenMP_CXX)
+elseif(RETENTIVE_PARALLEL STREQUAL "std_thread")
+  target_compile_definitions(retentive_parallel INTERFACE RETENTIVE_STD_THREAD)
+  target_link_libraries(retentive_parallel INTERFACE Threads::Threads)
+else()
+  message(FATAL_ERROR "RETENTIVE_PARALLEL is \"${RETENTIVE_PARALLEL}\"; openmp or std_thread is accepted.")
+endif()
+
+set(retentive_flags_avx2 -mavx2 -mfma -mf16c)
+set(retentive_flags_avx512 ${retentive_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+    -mprefer-vector-width=512)
+set(retentive_flags_avx512_bf16 ${retentive_flags_avx512} -mavx512bf16)
+
+# retentive_isa_sources(LIBRARY a_isa.cpp ...)
+# Compiles the sources once for each instruction set, into the namespace RETENTIVE_KERNEL_ISA.
+function(retentive_isa_sources library)
+  foreach(isa avx2 avx512 avx512_bf16)
+    set(target retentive_${library}_${isa})
+    add_library(${target} OBJECT ${ARGN})
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_compile_features(${target} PRIVATE cxx_std_20)
+    # Contraction and reassociation stay off: what the source says is what every instruction set computes.
+    target_compile_options(${target} PRIVATE ${retentive_flags_${isa}} -O3 -ffp-contract=off)
+    target_compile_definitions(${target} PRIVATE RETENTIVE_KERNEL_ISA=${isa})
+    target_sources(retentive_${library} PRIVATE $<TARGET_OBJECTS:${target}>)
+  endforeach()
+endfunction()
