@@ -34,7 +34,7 @@ TEST_CASE("fast layer norm equals the reference on odd shapes", "[layer_norm]") 
       CHECK(worst.add(std::to_string(rows) + "x" + std::to_string(channels), deviation(actual, expected)) < 1e-5);
       retention::layer_norm(p, x.data(), weight.data(), bias.data(), half.data(), 2);
       std::vector<float> widened(half.begin(), half.end());
-      // One rounding to 8 bits: at most 2^-9 of the value.
+      // One rounding to 8 significant bits: at most 2^-8 of the value.
       CHECK(worst_bf16.add(std::to_string(rows) + "x" + std::to_string(channels), deviation(widened, expected)) <
             0.002);
     }
