@@ -34,6 +34,10 @@ if(Torch_CONSIDERED_CONFIGS)
   endif()
 endif()
 
+# oneDNN 3 comes with scripts/setup.sh too; Debian 12's own is too old.
+find_package(dnnl 3.2 QUIET HINTS ${PROJECT_SOURCE_DIR}/.deps/venv)
+retentive_require(dnnl_FOUND "oneDNN" "3.2 or a later 3.x, OpenMP" "pass -Ddnnl_ROOT=/path/to/onednn")
+
 find_package(OpenCV 4.5 QUIET COMPONENTS core imgproc imgcodecs)
 retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs" "sudo apt-get install libopencv-dev")
 
@@ -51,3 +55,4 @@ if(RETENTIVE_TESTS)
 endif()
 
 find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)

@@ -1,12 +1,14 @@
 include(CMakePackageConfigHelpers)
 
 get_property(retentive_libraries GLOBAL PROPERTY RETENTIVE_LIBRARIES)
-# LibTorch is not installed along: what is installed must find it where it is.
+# LibTorch and oneDNN are not installed along: what is installed must find them where they are.
 set(retentive_installed ${retentive_libraries})
 if(TARGET retentive)
   list(APPEND retentive_installed retentive)
 endif()
-set_property(TARGET ${retentive_installed} APPEND PROPERTY INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib)
+get_target_property(retentive_dnnl DNNL::dnnl LOCATION)
+cmake_path(GET retentive_dnnl PARENT_PATH retentive_dnnl_directory)
+set_property(TARGET ${retentive_installed} APPEND PROPERTY INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib ${retentive_dnnl_directory})
 install(TARGETS ${retentive_libraries} EXPORT retentiveTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT retentiveTargets NAMESPACE retentive:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/retentive)
 install(DIRECTORY retention vision models datasets DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/retentive

@@ -69,7 +69,6 @@ endfunction()
 # What parallel loops run on (retention/base/parallel_for.h).
 add_library(retentive_parallel INTERFACE)
 if(RETENTIVE_PARALLEL STREQUAL "openmp")
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
   target_link_libraries(retentive_parallel INTERFACE OpenMP::OpenMP_CXX)
 elseif(RETENTIVE_PARALLEL STREQUAL "std_thread")
   target_compile_definitions(retentive_parallel INTERFACE RETENTIVE_STD_THREAD)

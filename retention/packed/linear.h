@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <retention/base/export.h>
+#include <retention/packed/element.h>
+
+namespace retentive::packed {
+
+/// What one call of a packed linear map does with its result.
+struct LinearCall {
+  Activation activation = Activation::none;
+  bool accumulate = false;        ///< y += result (after the activation) instead of y = result; f32 output only
+  Element output = Element::f32;  ///< f32 or bf16
+  int threads = 1;
+
+  bool operator==(const LinearCall&) const = default;
+};
+
+/// y = activation(x W^T + b) with W packed once for the processor, for any number of rows. Calls from several threads
+/// at once are allowed. int8: weights are symmetric per output channel, x is quantised per row with `row_scales`.
+class RETENTIVE_API Linear {
+ public:
+  /// weight [out, in], bias [out] or null, both copied. Throws Unsupported for int4, and when oneDNN has nothing but
+  /// its reference for this precision on this processor.
+  Linear(int64_t in, int64_t out, Precision precision, const float* weight, const float* bias);
+  ~Linear();
+  Linear(const Linear&) = delete;
+  Linear& operator=(const Linear&) = delete;
+
+  /// x [rows, in] of input_element(precision()); row_scales [rows] for int8, else null; y [rows, out].
+  void run(int64_t rows, const void* x, const float* row_scales, void* y, const LinearCall& call) const;
+
+  int64_t in() const;
+  int64_t out() const;
+  Precision precision() const;
+  /// oneDNN's name of the implementation.
+  std::string implementation() const;
+  /// Bytes of packed weights.
+  int64_t bytes() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace retentive::packed

@@ -1,0 +1,172 @@
+#include <cmath>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <retention/base/bfloat16.h>
+#include <retention/base/cpu_isa.h>
+#include <retention/packed/conv2d.h>
+#include <retention/packed/linear.h>
+#include <support/catch.h>
+#include <support/close.h>
+
+using namespace retentive;
+using namespace retentive::packed;
+using namespace retentive::testing;
+
+namespace {
+
+std::vector<float> normal(int64_t count, uint64_t seed, float scale = 1) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<float> distribution(0, scale);
+  std::vector<float> values(count);
+  for (float& value : values) value = distribution(random);
+  return values;
+}
+
+double activate(double x, Activation activation) {
+  if (activation == Activation::gelu) return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+  return activation == Activation::silu ? x / (1 + std::exp(-x)) : x;
+}
+
+// Input of a precision with the values that it stands for.
+struct Input {
+  Input(std::vector<float> x, int64_t rows, Precision precision) : values(std::move(x)), scales(rows, 1.0f) {
+    const int64_t columns = static_cast<int64_t>(values.size()) / rows;
+    for (int64_t r = 0; r < rows && precision == Precision::int8; ++r) {
+      float* row = values.data() + r * columns;
+      for (int64_t c = 0; c < columns; ++c) scales[r] = std::max(scales[r], std::abs(row[c]));
+      scales[r] /= 127;
+      for (int64_t c = 0; c < columns; ++c) {
+        bytes.push_back(static_cast<int8_t>(std::lrint(row[c] / scales[r])));
+        row[c] = static_cast<float>(bytes.back()) * scales[r];
+      }
+    }
+    for (float& value : values) {
+      if (precision != Precision::bf16) continue;
+      halves.emplace_back(value);
+      value = static_cast<float>(halves.back());
+    }
+  }
+
+  const void* data() const {
+    if (!bytes.empty()) return bytes.data();
+    return halves.empty() ? static_cast<const void*>(values.data()) : halves.data();
+  }
+
+  std::vector<float> values, scales;
+  std::vector<int8_t> bytes;
+  std::vector<bfloat16> halves;
+};
+
+bool runs(Precision precision) {
+  return precision == Precision::fp32 || cpu_isa() == Isa::avx512_bf16 ||
+         (precision == Precision::int8 && cpu_isa() >= Isa::avx512);
+}
+
+// Relative bound of a product against one of rounded weights: 2^-8 per bf16 factor, half a step of 127 for int8.
+double bound(Precision precision) {
+  return precision == Precision::fp32 ? 1e-5 : precision == Precision::bf16 ? 0.0079 : 0.02;
+}
+
+}  // namespace
+
+TEST_CASE("packed linear equals the plain product", "[packed]") {
+  for (const auto precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
+    if (!runs(precision)) continue;
+    WorstDeviation worst("packed linear " + std::string(enum_name(precision)));
+    for (const auto& [in, out] : {std::pair<int64_t, int64_t>{64, 192}, {20, 7}, {1, 1}, {80, 33}, {512, 64}}) {
+      const auto weight = normal(in * out, 1, 1 / std::sqrt(static_cast<float>(in))), bias = normal(out, 2);
+      const Linear linear(in, out, precision, weight.data(), bias.data());
+      for (const int64_t rows : {1, 2, 63, 197}) {
+        const Input x(normal(rows * in, 3), rows, precision);
+        for (const auto activation : {Activation::none, Activation::gelu, Activation::silu}) {
+          for (const bool accumulate : {false, true}) {
+            auto y = accumulate ? normal(rows * out, 4) : std::vector<float>(rows * out, NAN);
+            auto expected = y;
+            for (int64_t i = 0; i < rows * out; ++i) {
+              double sum = bias[i % out];
+              for (int64_t k = 0; k < in; ++k) sum += double(x.values[i / out * in + k]) * weight[i % out * in + k];
+              expected[i] = static_cast<float>((accumulate ? expected[i] : 0) + activate(sum, activation));
+            }
+            linear.run(rows, x.data(), x.scales.data(), y.data(),
+                       {.activation = activation, .accumulate = accumulate, .threads = 2});
+            const auto where = std::to_string(rows) + "x" + std::to_string(in) + "x" + std::to_string(out);
+            CHECK(worst.add(where, deviation(y, expected)) < bound(precision));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("packed linear writes bf16", "[packed]") {
+  if (!runs(Precision::bf16)) return;
+  const auto weight = normal(64 * 32, 1, 0.1f), bias = normal(32, 2);
+  const Linear linear(64, 32, Precision::bf16, weight.data(), bias.data());
+  const Input x(normal(65 * 64, 3), 65, Precision::bf16);
+  std::vector<float> y(65 * 32);
+  std::vector<bfloat16> half(65 * 32);
+  linear.run(65, x.data(), nullptr, y.data(), {.threads = 2});
+  linear.run(65, x.data(), nullptr, half.data(), {.output = Element::bf16, .threads = 2});
+  for (size_t i = 0; i < y.size(); ++i) CHECK(bfloat16(y[i]).bits == half[i].bits);
+}
+
+TEST_CASE("one packed linear serves several threads at once", "[packed]") {
+  const auto weight = normal(96 * 80, 1, 0.1f), bias = normal(80, 2);
+  const Linear linear(96, 80, Precision::fp32, weight.data(), bias.data());
+  const auto x = normal(50 * 96, 3);
+  std::vector<std::vector<float>> results(4);
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int64_t rows = 1; rows <= 50; ++rows) {
+          results[t].assign(rows * 80, NAN);
+          linear.run(rows, x.data(), nullptr, results[t].data(), {.threads = 1});
+        }
+      });
+    }
+  }
+  std::vector<float> expected(50 * 80);
+  linear.run(50, x.data(), nullptr, expected.data(), {.threads = 1});
+  for (const auto& result : results) CHECK(result == expected);
+}
+
+TEST_CASE("packed convolution equals the plain sum", "[packed]") {
+  for (const auto precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
+    if (!runs(precision)) continue;
+    WorstDeviation worst("packed convolution " + std::string(enum_name(precision)));
+    for (const auto& [in, out, stride] :
+         {std::tuple<int64_t, int64_t, int64_t>{3, 32, 2}, {32, 32, 1}, {64, 128, 2}, {5, 7, 2}}) {
+      const auto weight = normal(out * in * 9, 1, 1 / std::sqrt(9.0f * in)), bias = normal(out, 2);
+      const Conv2d conv({.in_channels = in, .out_channels = out, .stride = stride}, precision, weight.data(),
+                        bias.data());
+      for (const auto& [h, w] : {std::pair<int64_t, int64_t>{1, 1}, {7, 5}, {14, 14}, {25, 42}}) {
+        const int64_t oh = (h + stride - 1) / stride, ow = (w + stride - 1) / stride, batch = 2;
+        const Input x(normal(batch * h * w * in, 3), 1, precision);
+        std::vector<float> y(batch * oh * ow * out, NAN), expected(y.size());
+        for (int64_t i = 0; i < static_cast<int64_t>(y.size()); ++i) {
+          const int64_t o = i % out, ox = i / out % ow, oy = i / out / ow % oh, b = i / out / ow / oh;
+          double sum = bias[o];
+          for (int64_t ky = 0; ky < 3; ++ky) {
+            for (int64_t kx = 0; kx < 3; ++kx) {
+              const int64_t iy = oy * stride + ky - 1, ix = ox * stride + kx - 1;
+              if (iy < 0 || iy >= h || ix < 0 || ix >= w) continue;
+              for (int64_t c = 0; c < in; ++c) {
+                sum += double(x.values[((b * h + iy) * w + ix) * in + c]) * weight[((o * in + c) * 3 + ky) * 3 + kx];
+              }
+            }
+          }
+          expected[i] = static_cast<float>(activate(sum, Activation::gelu));
+        }
+        conv.run(x.data(), x.scales[0], y.data(),
+                 {.batch = batch, .height = h, .width = w, .activation = Activation::gelu, .threads = 2});
+        const auto where =
+            std::to_string(h) + "x" + std::to_string(w) + " " + std::to_string(in) + "->" + std::to_string(out);
+        CHECK(worst.add(where, deviation(y, expected)) < bound(precision));
+      }
+    }
+  }
+}
