@@ -80,5 +80,40 @@ inline float largest(Floats a) {
   return _mm_cvtss_f32(_mm_max_ss(quarter, _mm_movehdup_ps(quarter)));
 }
 
+/// {a0, a0, a1, a1, ...} of the kLanes / 2 floats at `from`; only the first n lanes are read, the others are 0.
+inline Floats load_twice(const float* from, int64_t n = kLanes) {
+  const __m128i wanted = _mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(n / 2)), _mm_setr_epi32(0, 1, 2, 3));
+  const __m128 half = _mm_maskload_ps(from, wanted);
+  return _mm256_set_m128(_mm_unpackhi_ps(half, half), _mm_unpacklo_ps(half, half));
+}
+/// Pairs (a, b) of x turned to (a cos - b sin, b cos + a sin).
+inline Floats rotate_pairs(Floats x, Floats sin, Floats cos) {
+  return _mm256_fmaddsub_ps(x, cos, _mm256_mul_ps(_mm256_permute_ps(x, 0xb1), sin));
+}
+/// rotate_pairs by the opposite angle.
+inline Floats rotate_pairs_back(Floats x, Floats sin, Floats cos) {
+  return _mm256_fmsubadd_ps(x, cos, _mm256_mul_ps(_mm256_permute_ps(x, 0xb1), sin));
+}
+
+/// Swaps rows and columns of the square block.
+inline void transpose(Floats (&x)[kLanes]) {
+  Floats y[kLanes];
+  for (int i = 0; i < 8; i += 2) {
+    y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+    y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    x[i] = _mm256_shuffle_ps(y[i], y[i + 2], 0x44);
+    x[i + 1] = _mm256_shuffle_ps(y[i], y[i + 2], 0xee);
+    x[i + 2] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+    x[i + 3] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) y[i] = x[i];
+  for (int i = 0; i < 4; ++i) {
+    x[i] = _mm256_permute2f128_ps(y[i], x[i + 4], 0x20);
+    x[i + 4] = _mm256_permute2f128_ps(y[i], x[i + 4], 0x31);
+  }
+}
+
 }  // namespace
 }  // namespace retentive::retention::RETENTIVE_KERNEL_ISA

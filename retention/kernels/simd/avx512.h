@@ -61,5 +61,45 @@ inline Floats scale_by_power(Floats a, Floats n) { return _mm512_scalef_ps(a, n)
 inline float sum(Floats a) { return _mm512_reduce_add_ps(a); }
 inline float largest(Floats a) { return _mm512_reduce_max_ps(a); }
 
+/// {a0, a0, a1, a1, ...} of the kLanes / 2 floats at `from`; only the first n lanes are read, the others are 0.
+inline Floats load_twice(const float* from, int64_t n = kLanes) {
+  const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  const __m256 half = _mm256_maskz_loadu_ps(static_cast<__mmask8>((1u << (n / 2)) - 1u), from);
+  return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(half));
+}
+/// Pairs (a, b) of x turned to (a cos - b sin, b cos + a sin).
+inline Floats rotate_pairs(Floats x, Floats sin, Floats cos) {
+  return _mm512_fmaddsub_ps(x, cos, _mm512_mul_ps(_mm512_permute_ps(x, 0xb1), sin));
+}
+/// rotate_pairs by the opposite angle.
+inline Floats rotate_pairs_back(Floats x, Floats sin, Floats cos) {
+  return _mm512_fmsubadd_ps(x, cos, _mm512_mul_ps(_mm512_permute_ps(x, 0xb1), sin));
+}
+
+/// Swaps rows and columns of the square block.
+inline void transpose(Floats (&x)[kLanes]) {
+  Floats y[kLanes];
+  for (int i = 0; i < 16; i += 2) {
+    y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+    y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    x[i] = _mm512_shuffle_ps(y[i], y[i + 2], 0x44);
+    x[i + 1] = _mm512_shuffle_ps(y[i], y[i + 2], 0xee);
+    x[i + 2] = _mm512_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+    x[i + 3] = _mm512_shuffle_ps(y[i + 1], y[i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {
+    y[i] = _mm512_shuffle_f32x4(x[i], x[i + 4], 0x88);
+    y[i + 4] = _mm512_shuffle_f32x4(x[i], x[i + 4], 0xdd);
+    y[i + 8] = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0x88);
+    y[i + 12] = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0xdd);
+  }
+  for (int i = 0; i < 8; ++i) {
+    x[i] = _mm512_shuffle_f32x4(y[i], y[i + 8], 0x88);
+    x[i + 8] = _mm512_shuffle_f32x4(y[i], y[i + 8], 0xdd);
+  }
+}
+
 }  // namespace
 }  // namespace retentive::retention::RETENTIVE_KERNEL_ISA
