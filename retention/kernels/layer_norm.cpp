@@ -22,10 +22,13 @@ namespace {
 
 #define RETENTIVE_ROW_F32(isa) {Isa::isa, isa::layer_norm_f32},
 #define RETENTIVE_ROW_BF16(isa) {Isa::isa, isa::layer_norm_bf16},
+#define RETENTIVE_ROW_INT8(isa) {Isa::isa, isa::layer_norm_int8},
 constexpr Implementation<decltype(&avx2::layer_norm_f32)> kFloat[] = {RETENTIVE_FOR_EACH_ISA(RETENTIVE_ROW_F32)};
 constexpr Implementation<decltype(&avx2::layer_norm_bf16)> kBfloat16[] = {RETENTIVE_FOR_EACH_ISA(RETENTIVE_ROW_BF16)};
+constexpr Implementation<decltype(&avx2::layer_norm_int8)> kInt8[] = {RETENTIVE_FOR_EACH_ISA(RETENTIVE_ROW_INT8)};
 #undef RETENTIVE_ROW_F32
 #undef RETENTIVE_ROW_BF16
+#undef RETENTIVE_ROW_INT8
 
 }  // namespace
 
@@ -39,6 +42,13 @@ bool layer_norm(const LayerNormProblem& problem, const float* x, const float* we
 bool layer_norm(const LayerNormProblem& problem, const float* x, const float* weight, const float* bias, bfloat16* y,
                 int threads) {
   static const auto run = choose(kBfloat16);
+  if (run != nullptr) run(problem, x, weight, bias, y, threads);
+  return run != nullptr;
+}
+
+bool layer_norm(const LayerNormProblem& problem, const float* x, const float* weight, const float* bias,
+                QuantizedRows y, int threads) {
+  static const auto run = choose(kInt8);
   if (run != nullptr) run(problem, x, weight, bias, y, threads);
   return run != nullptr;
 }

@@ -5,6 +5,7 @@
 #include <retention/base/bfloat16.h>
 #include <retention/base/export.h>
 #include <retention/kernels/isa_list.h>
+#include <retention/kernels/quantize.h>
 
 namespace retentive::retention {
 
@@ -26,12 +27,16 @@ RETENTIVE_API bool layer_norm(const LayerNormProblem& problem, const float* x, c
                               float* y, int threads);
 RETENTIVE_API bool layer_norm(const LayerNormProblem& problem, const float* x, const float* weight, const float* bias,
                               bfloat16* y, int threads);
+/// Quantised as quantize_rows does.
+RETENTIVE_API bool layer_norm(const LayerNormProblem& problem, const float* x, const float* weight, const float* bias,
+                              QuantizedRows y, int threads);
 
 /// Entry points of the instruction sets; callers use the functions above.
-#define RETENTIVE_DECLARE(isa)                                                                                     \
-  namespace isa {                                                                                                  \
-  void layer_norm_f32(const LayerNormProblem&, const float*, const float*, const float*, float*, int threads);     \
-  void layer_norm_bf16(const LayerNormProblem&, const float*, const float*, const float*, bfloat16*, int threads); \
+#define RETENTIVE_DECLARE(isa)                                                                                         \
+  namespace isa {                                                                                                      \
+  void layer_norm_f32(const LayerNormProblem&, const float*, const float*, const float*, float*, int threads);         \
+  void layer_norm_bf16(const LayerNormProblem&, const float*, const float*, const float*, bfloat16*, int threads);     \
+  void layer_norm_int8(const LayerNormProblem&, const float*, const float*, const float*, QuantizedRows, int threads); \
   }
 RETENTIVE_FOR_EACH_ISA(RETENTIVE_DECLARE)
 #undef RETENTIVE_DECLARE

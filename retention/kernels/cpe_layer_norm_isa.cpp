@@ -1,0 +1,51 @@
+#include <retention/base/parallel_for.h>
+#include <retention/kernels/cpe_layer_norm.h>
+#include <retention/kernels/simd/depthwise_block.h>
+#include <retention/kernels/simd/normalise.h>
+
+namespace retentive::retention::RETENTIVE_KERNEL_ISA {
+namespace {
+
+// What a block may write before it is normalised: it must still be in L2 then.
+constexpr int64_t kBlockBytes = 256 * 1024;
+
+template <class T>
+void run(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights, float* position, const RowWriter<T>& y,
+         int threads) {
+  const DepthwiseProblem conv{.batch = p.batch, .height = p.height, .width = p.width, .channels = p.channels};
+  const DepthwiseCall<float> call{conv, x, weights.packed, weights.bias, nullptr, position};
+  const Normaliser normaliser{p.channels, p.eps, weights.norm_weight, weights.norm_bias};
+  const int64_t row_bytes = std::min(p.width, kWidestBlock) * p.channels * static_cast<int64_t>(sizeof(float));
+  const int64_t rows = std::max<int64_t>(4, kBlockBytes / row_bytes);
+  parallel_for(p.batch * p.height, threads, [&](int64_t begin, int64_t end, int) {
+    Ring<3> ring;
+    for_each_block(call.p, 1, rows, begin, end, [&](const Block& block) {
+      convolve_channels(call, block, Identity(), ring);
+      for (int64_t h = block.y0; h < block.y1; ++h) {
+        const int64_t first = (block.image * p.height + h) * p.width;
+        for (int64_t token = first + block.x0; token < first + block.x1; ++token) {
+          normaliser.apply(position + token * p.channels, token, y);
+        }
+      }
+    });
+  });
+}
+
+}  // namespace
+
+void cpe_layer_norm_f32(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights, float* position,
+                        float* y, int threads) {
+  run(p, x, weights, position, RowWriter<float>{y}, threads);
+}
+
+void cpe_layer_norm_bf16(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights, float* position,
+                         bfloat16* y, int threads) {
+  run(p, x, weights, position, RowWriter<bfloat16>{y}, threads);
+}
+
+void cpe_layer_norm_int8(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights, float* position,
+                         QuantizedRows y, int threads) {
+  run(p, x, weights, position, RowWriter<int8_t>{y}, threads);
+}
+
+}  // namespace retentive::retention::RETENTIVE_KERNEL_ISA

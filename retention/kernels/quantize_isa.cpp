@@ -1,0 +1,29 @@
+#include <retention/base/parallel_for.h>
+#include <retention/kernels/quantize.h>
+#include <retention/kernels/simd/rows.h>
+
+namespace retentive::retention::RETENTIVE_KERNEL_ISA {
+namespace {
+
+template <class T>
+void run(const QuantizeProblem& p, const T* x, QuantizedRows q, int threads) {
+  const RowWriter<int8_t> writer{q};
+  parallel_for(p.rows, threads, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* from = x + row * p.channels;
+      writer.write(row, p.channels, [&](int64_t c, int64_t n) { return load_part(from + c, n); });
+    }
+  });
+}
+
+}  // namespace
+
+void quantize_rows_f32(const QuantizeProblem& p, const float* x, QuantizedRows q, int threads) {
+  run(p, x, q, threads);
+}
+
+void quantize_rows_bf16(const QuantizeProblem& p, const bfloat16* x, QuantizedRows q, int threads) {
+  run(p, x, q, threads);
+}
+
+}  // namespace retentive::retention::RETENTIVE_KERNEL_ISA
