@@ -46,12 +46,6 @@ struct Call {
   Attention attention(int64_t head, int64_t keys, bool grid) const {
     return {shape(), keys, g.log_gamma[head % p.heads] * kLog2E, grid, p.decay_mode == DecayMode::paper};
   }
-
-  void gather_keys(const Scratch& s, const Head& head, const Rows<const float>& v, const Line& line,
-                   int64_t keys) const {
-    gather_turned(shape(), line, 0, keys, g.tables, k_scale(), head.k.data, head.k.stride, s.k);
-    gather(shape(), line, 0, keys, v.data, v.stride, s.v);
-  }
 };
 
 // fn(first, vectors, queries) over blocks of the queries [begin, end) of about equal width.
@@ -74,25 +68,27 @@ inline void with_block(const Attention& a, const Scratch& s, int64_t first, int 
   if (vectors == 3) fn(Block<3, kGrid>(a, s, first, queries));
 }
 
-// The queries [begin, end) of a line against its keys, which are in the scratch: writes or adds dq, and leaves dk and
-// dv, still turned, in the rows given.
-template <bool kGrid>
-void backward_queries(const Call& call, const Attention& a, const Scratch& s, const Head& head,
-                      const Rows<const float>& dout, const Line& line, int64_t begin, int64_t end, float* dk, float* dv,
-                      bool add_dq) {
+// The queries [begin, end) of a head against all its keys: writes dq, and leaves dk and dv, still turned, in the rows
+// given.
+void backward_queries(const Call& call, const Attention& a, Scratch& s, const Head& head, int64_t begin, int64_t end,
+                      float* dk, float* dv) {
+  const Line line = {0, 1};
+  const MasaTables& tables = call.g.tables;
+  gather_turned(a.shape, line, 0, a.keys, tables, call.k_scale(), head.k.data, head.k.stride, s.k);
+  gather(a.shape, line, 0, a.keys, head.v.data, head.v.stride, s.v);
   for_each_block(begin, end, [&](int64_t first, int vectors, int64_t queries) {
-    gather_turned(a.shape, line, first, queries, call.g.tables, 1.0f, head.q.data, head.q.stride, s.q);
-    gather(a.shape, line, first, queries, dout.data, dout.stride, s.dout);
-    with_block<kGrid>(a, s, first, vectors, queries, [&](const auto& block) { block.backward(dk, dv, first > begin); });
-    scatter_turned_back(a.shape, line, first, queries, call.g.tables, 1.0f, s.dq, head.dq.data, head.dq.stride, add_dq);
+    gather_turned(a.shape, line, first, queries, tables, 1.0f, head.q.data, head.q.stride, s.q);
+    gather(a.shape, line, first, queries, head.dout.data, head.dout.stride, s.dout);
+    with_block<true>(a, s, first, vectors, queries, [&](const auto& block) { block.backward(dk, dv, first > begin); });
+    scatter_turned_back(a.shape, line, first, queries, tables, 1.0f, s.dq, nullptr, head.dq.data, head.dq.stride);
   });
 }
 
 void scatter_keys(const Call& call, const Head& head, const float* dk, const float* dv) {
   const Line line = {0, 1};
   const int64_t tokens = call.plan.tokens;
-  scatter_turned_back(call.shape(), line, 0, tokens, call.g.tables, call.k_scale(), dk, head.dk.data, head.dk.stride,
-                      false);
+  scatter_turned_back(call.shape(), line, 0, tokens, call.g.tables, call.k_scale(), dk, nullptr, head.dk.data,
+                      head.dk.stride);
   scatter(call.shape(), line, 0, tokens, dv, head.dv.data, head.dv.stride);
 }
 
@@ -104,61 +100,91 @@ void add_parts(const MasaBackwardPlan& plan, float* parts) {
   }
 }
 
-// One line of a decomposed head.
-struct LinePass {
-  const Call& call;
-  const Head& head;
-  int64_t head_index;
-  int64_t keys;
+// A decomposed head, out = A_h (A_w v). Its tensors are packed head by head so that columns are near each other; a
+// column's gradients take the place of what only that column has read.
+struct DecomposedHead {
+  DecomposedHead(const Call& call, int64_t index, float* memory)
+      : call(call),
+        head(call.p, call.g, index),
+        row(call.attention(index, call.p.width, false)),
+        column(call.attention(index, call.p.height, false)),
+        dim(call.plan.padded_dim) {
+    for (float** rows : {&q, &k, &values, &dout, &dk}) {
+      *rows = memory;
+      memory += call.plan.head_rows();
+    }
+  }
 
-  Attention attention() const { return call.attention(head_index, keys, false); }
-
-  void forward(const Scratch& s, const Line& line, Rows<const float> v, Rows<float> out) const {
-    const Attention a = attention();
-    call.gather_keys(s, head, v, line, keys);
-    for_each_block(0, keys, [&](int64_t first, int vectors, int64_t queries) {
-      gather_turned(a.shape, line, first, queries, call.g.tables, 1.0f, head.q.data, head.q.stride, s.q);
-      with_block<false>(a, s, first, vectors, queries, [](const auto& block) { block.forward(); });
-      scatter(a.shape, line, first, queries, s.dq, out.data, out.stride);
+  // Packs row `h` and attends along it.
+  void forward_row(Scratch s, int64_t h) const {
+    const Line line = {h * call.p.width, 1};
+    const int64_t start = line.start * dim;
+    s.k = k + start;
+    gather_turned(row.shape, line, 0, row.keys, call.g.tables, call.k_scale(), head.k.data, head.k.stride, s.k);
+    gather_turned(row.shape, line, 0, row.keys, call.g.tables, 1.0f, head.q.data, head.q.stride, q + start);
+    gather(row.shape, line, 0, row.keys, head.dout.data, head.dout.stride, dout + start);
+    gather(row.shape, line, 0, row.keys, head.v.data, head.v.stride, s.v);
+    for_each_block(0, row.keys, [&](int64_t first, int vectors, int64_t queries) {
+      s.q = q + start + first * dim;
+      with_block<false>(row, s, first, vectors, queries, [](const auto& block) { block.forward(); });
+      scatter(row.shape, line, first, queries, s.dq, values, dim);
     });
   }
 
-  void backward(const Scratch& s, const Line& line, Rows<const float> v, Rows<const float> dout, Rows<float> dv,
-                bool accumulate) const {
-    const Attention a = attention();
-    call.gather_keys(s, head, v, line, keys);
-    backward_queries<false>(call, a, s, head, dout, line, 0, keys, s.dk, s.dv, accumulate);
-    scatter_turned_back(a.shape, line, 0, keys, call.g.tables, call.k_scale(), s.dk, head.dk.data, head.dk.stride,
-                        accumulate);
-    scatter(a.shape, line, 0, keys, s.dv, dv.data, dv.stride);
+  // Leaves the gradients of the attended values in `values`, those of q in `dout`.
+  void backward_column(const Scratch& s, int64_t w) const {
+    const Line line = {w, call.p.width};
+    gather(column.shape, line, 0, column.keys, k, dim, s.k);
+    gather(column.shape, line, 0, column.keys, values, dim, s.v);
+    for_each_block(0, column.keys, [&](int64_t first, int vectors, int64_t queries) {
+      gather(column.shape, line, first, queries, q, dim, s.q);
+      gather(column.shape, line, first, queries, dout, dim, s.dout);
+      with_block<false>(column, s, first, vectors, queries,
+                        [&](const auto& block) { block.backward(s.dk, s.dv, first > 0); });
+      scatter(column.shape, line, first, queries, s.dq, dout, dim);
+    });
+    scatter(column.shape, line, 0, column.keys, s.dk, dk, dim);
+    scatter(column.shape, line, 0, column.keys, s.dv, values, dim);
   }
-};
 
-// out = A_h (A_w v): the row pass again, then backwards through the columns and through the rows. `worker` is added
-// to that of each line.
-void decomposed_head(const Call& call, int64_t index, float* between, int worker, int threads) {
-  const MasaProblem& p = call.p;
-  const Head head(p, call.g, index);
-  const int64_t dim = call.plan.padded_dim;
-  const Rows<float> values = {between, dim}, dvalues = {between + call.plan.tokens * dim, dim};
-  const LinePass row = {call, head, index, p.width}, column = {call, head, index, p.height};
-  parallel_for(p.height, threads, [&](int64_t begin, int64_t end, int inner) {
-    const Scratch s = call.scratch(worker + inner);
-    for (int64_t h = begin; h < end; ++h) row.forward(s, {h * p.width, 1}, head.v, values);
-  });
-  parallel_for(p.width, threads, [&](int64_t begin, int64_t end, int inner) {
-    const Scratch s = call.scratch(worker + inner);
-    for (int64_t w = begin; w < end; ++w) {
-      column.backward(s, {w, p.width}, {values.data, dim}, head.dout, dvalues, false);
-    }
-  });
-  parallel_for(p.height, threads, [&](int64_t begin, int64_t end, int inner) {
-    const Scratch s = call.scratch(worker + inner);
-    for (int64_t h = begin; h < end; ++h) {
-      row.backward(s, {h * p.width, 1}, head.v, {dvalues.data, dim}, head.dv, true);
-    }
-  });
-}
+  void backward_row(Scratch s, int64_t h) const {
+    const Line line = {h * call.p.width, 1};
+    const int64_t start = line.start * dim;
+    s.k = k + start;
+    gather(row.shape, line, 0, row.keys, head.v.data, head.v.stride, s.v);
+    for_each_block(0, row.keys, [&](int64_t first, int vectors, int64_t queries) {
+      const int64_t from = start + first * dim;
+      s.q = q + from;
+      s.dout = values + from;
+      with_block<false>(row, s, first, vectors, queries,
+                        [&](const auto& block) { block.backward(s.dk, s.dv, first > 0); });
+      scatter_turned_back(row.shape, line, first, queries, call.g.tables, 1.0f, s.dq, dout + from, head.dq.data,
+                          head.dq.stride);
+    });
+    scatter_turned_back(row.shape, line, 0, row.keys, call.g.tables, call.k_scale(), s.dk, dk + start, head.dk.data,
+                        head.dk.stride);
+    scatter(row.shape, line, 0, row.keys, s.dv, head.dv.data, head.dv.stride);
+  }
+
+  // On `threads` threads, of which the first is `worker`.
+  void run(int worker, int threads) const {
+    const auto lines = [&](int64_t count, auto&& pass) {
+      parallel_for(count, threads, [&](int64_t begin, int64_t end, int inner) {
+        const Scratch s = call.scratch(worker + inner);
+        for (int64_t i = begin; i < end; ++i) pass(s, i);
+      });
+    };
+    lines(call.p.height, [&](const Scratch& s, int64_t h) { forward_row(s, h); });
+    lines(call.p.width, [&](const Scratch& s, int64_t w) { backward_column(s, w); });
+    lines(call.p.height, [&](const Scratch& s, int64_t h) { backward_row(s, h); });
+  }
+
+  const Call& call;
+  Head head;
+  Attention row, column;
+  int64_t dim;
+  float *q, *k, *values, *dout, *dk;
+};
 
 }  // namespace
 
@@ -174,9 +200,8 @@ void masa_backward_f32(const MasaProblem& p, const MasaGradients& g, float* work
       const Head head(p, g, index);
       float* dk = plan.parts > 1 ? parts + task * plan.part() : s.dk;
       float* dv = plan.parts > 1 ? dk + plan.key_rows() : s.dv;
-      call.gather_keys(s, head, head.v, {0, 1}, plan.tokens);
-      backward_queries<true>(call, call.attention(index, plan.tokens, true), s, head, head.dout, {0, 1},
-                             plan.tokens * part / plan.parts, plan.tokens * (part + 1) / plan.parts, dk, dv, false);
+      backward_queries(call, call.attention(index, plan.tokens, true), s, head, plan.tokens * part / plan.parts,
+                       plan.tokens * (part + 1) / plan.parts, dk, dv);
       if (plan.parts == 1) scatter_keys(call, head, dk, dv);
     }
   });
@@ -198,10 +223,12 @@ void masa_decomposed_backward_f32(const MasaProblem& p, const MasaGradients& g, 
   // Heads in parallel where that keeps all threads busy, else the lines of one head after the other.
   if (plan.heads % threads == 0 || plan.heads >= 4 * threads) {
     parallel_for(plan.heads, threads, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t i = begin; i < end; ++i) decomposed_head(call, i, between + worker * plan.between(), worker, 1);
+      for (int64_t i = begin; i < end; ++i) {
+        DecomposedHead(call, i, between + worker * plan.between()).run(worker, 1);
+      }
     });
   } else {
-    for (int64_t i = 0; i < plan.heads; ++i) decomposed_head(call, i, between, 0, threads);
+    for (int64_t i = 0; i < plan.heads; ++i) DecomposedHead(call, i, between).run(0, threads);
   }
 }
 

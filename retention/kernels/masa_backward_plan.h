@@ -42,8 +42,11 @@ struct MasaBackwardPlan {
   }
   /// Gradients of k and v of one part of one head.
   int64_t part() const { return 2 * key_rows(); }
-  /// Values and their gradients between the two passes of one head.
-  int64_t between() const { return 2 * tokens * padded_dim; }
+  /// One tensor of a head, with as many rows more as a block may read beyond its last.
+  int64_t head_rows() const { return (tokens + kBlock) * padded_dim; }
+  /// Tensors of a decomposed head between its passes.
+  static constexpr int64_t kBetween = 5;
+  int64_t between() const { return kBetween * head_rows(); }
 
   int64_t tokens;
   int64_t padded_dim;

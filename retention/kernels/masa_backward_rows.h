@@ -18,13 +18,37 @@ struct RowShape {
   int64_t padded_dim;
 };
 
-// fn(c, n) for every vector of a padded row, n of its lanes within the head.
-template <class F>
-inline void for_each_vector(const RowShape& shape, F&& fn) {
-  for (int64_t c = 0; c < shape.padded_dim; c += kLanes) {
-    const int64_t left = shape.head_dim - c;
-    fn(c, left >= kLanes ? kLanes : left > 0 ? left : 0);
+// Rows whose length is known and fills whole vectors, and all others. for_each_vector calls fn(c, n) for every vector
+// of a padded row, n of its lanes within the head.
+template <int64_t kDim>
+struct WholeRows {
+  static constexpr int64_t head_dim = kDim, padded_dim = kDim;
+
+  template <class F>
+  void for_each_vector(F&& fn) const {
+#pragma GCC unroll 4
+    for (int64_t c = 0; c < kDim; c += kLanes) fn(c, kLanes);
   }
+};
+struct PartialRows : RowShape {
+  template <class F>
+  void for_each_vector(F&& fn) const {
+    for (int64_t c = 0; c < padded_dim; c += kLanes) {
+      const int64_t left = head_dim - c;
+      fn(c, left >= kLanes ? kLanes : left > 0 ? left : 0);
+    }
+  }
+};
+
+// fn(rows, i, token) for the tokens first, first + 1, ... of the line.
+template <class F>
+inline void for_each_row(const RowShape& shape, const Line& line, int64_t first, int64_t count, F&& fn) {
+  const auto run = [&](const auto& rows) {
+    for (int64_t i = 0, token = line.start + first * line.step; i < count; ++i, token += line.step) fn(rows, i, token);
+  };
+  if (shape.head_dim == 16) return run(WholeRows<16>());
+  if (shape.head_dim == 32) return run(WholeRows<32>());
+  run(PartialRows{shape});
 }
 
 inline Floats load_lanes(const float* from, int64_t n) { return n == kLanes ? load(from) : load_first(from, n); }
@@ -36,51 +60,49 @@ inline void store_lanes(float* to, Floats x, int64_t n) {
 /// Copies tokens first, first + 1, ... of the line; the padding becomes 0.
 inline void gather(const RowShape& shape, const Line& line, int64_t first, int64_t count, const float* from,
                    int64_t stride, float* to) {
-  for (int64_t i = 0; i < count; ++i, to += shape.padded_dim) {
-    const float* row = from + (line.start + (first + i) * line.step) * stride;
-    for_each_vector(shape, [&](int64_t c, int64_t n) { store(to + c, load_lanes(row + c, n)); });
-  }
+  for_each_row(shape, line, first, count, [=](const auto& rows, int64_t i, int64_t token) {
+    rows.for_each_vector(
+        [&](int64_t c, int64_t n) { store(to + i * rows.padded_dim + c, load_lanes(from + token * stride + c, n)); });
+  });
 }
 
 /// gather of the rows scaled, then turned by the phases of their tokens.
 inline void gather_turned(const RowShape& shape, const Line& line, int64_t first, int64_t count,
                           const MasaTables& tables, float scale, const float* from, int64_t stride, float* to) {
   const Floats factor = broadcast(scale);
-  for (int64_t i = 0; i < count; ++i, to += shape.padded_dim) {
-    const int64_t token = line.start + (first + i) * line.step;
-    const int64_t phases = token * (shape.head_dim / 2);
-    for_each_vector(shape, [&](int64_t c, int64_t n) {
+  for_each_row(shape, line, first, count, [=](const auto& rows, int64_t i, int64_t token) {
+    const int64_t phases = token * (rows.head_dim / 2);
+    rows.for_each_vector([&](int64_t c, int64_t n) {
       const Floats x = mul(load_lanes(from + token * stride + c, n), factor);
       const Floats sin = load_twice(tables.sin + phases + c / 2, n), cos = load_twice(tables.cos + phases + c / 2, n);
-      store(to + c, rotate_pairs(x, sin, cos));
+      store(to + i * rows.padded_dim + c, rotate_pairs(x, sin, cos));
     });
-  }
+  });
 }
 
 /// Writes rows to tokens of the line.
 inline void scatter(const RowShape& shape, const Line& line, int64_t first, int64_t count, const float* from, float* to,
                     int64_t stride) {
-  for (int64_t i = 0; i < count; ++i, from += shape.padded_dim) {
-    float* row = to + (line.start + (first + i) * line.step) * stride;
-    for_each_vector(shape, [&](int64_t c, int64_t n) { store_lanes(row + c, load(from + c), n); });
-  }
+  for_each_row(shape, line, first, count, [=](const auto& rows, int64_t i, int64_t token) {
+    rows.for_each_vector(
+        [&](int64_t c, int64_t n) { store_lanes(to + token * stride + c, load(from + i * rows.padded_dim + c), n); });
+  });
 }
 
-/// Turns rows back by the phases of their tokens, scales them and writes them, or adds them to what is there.
+/// Turns rows, plus `others` unless null, back by the phases of their tokens, scales and writes them.
 inline void scatter_turned_back(const RowShape& shape, const Line& line, int64_t first, int64_t count,
-                                const MasaTables& tables, float scale, const float* from, float* to, int64_t stride,
-                                bool accumulate) {
+                                const MasaTables& tables, float scale, const float* from, const float* others,
+                                float* to, int64_t stride) {
   const Floats factor = broadcast(scale);
-  for (int64_t i = 0; i < count; ++i, from += shape.padded_dim) {
-    const int64_t token = line.start + (first + i) * line.step;
-    const int64_t phases = token * (shape.head_dim / 2);
-    for_each_vector(shape, [&](int64_t c, int64_t n) {
+  for_each_row(shape, line, first, count, [=](const auto& rows, int64_t i, int64_t token) {
+    const int64_t phases = token * (rows.head_dim / 2);
+    rows.for_each_vector([&](int64_t c, int64_t n) {
+      const int64_t at = i * rows.padded_dim + c;
+      const Floats x = others != nullptr ? add(load(from + at), load(others + at)) : load(from + at);
       const Floats sin = load_twice(tables.sin + phases + c / 2, n), cos = load_twice(tables.cos + phases + c / 2, n);
-      const Floats x = mul(rotate_pairs_back(load(from + c), sin, cos), factor);
-      float* at = to + token * stride + c;
-      store_lanes(at, accumulate ? add(load_lanes(at, n), x) : x, n);
+      store_lanes(to + token * stride + c, mul(rotate_pairs_back(x, sin, cos), factor), n);
     });
-  }
+  });
 }
 
 /// to[c][i] = scale * from[i][c] for `columns` rows i, a multiple of kLanes.

@@ -48,13 +48,15 @@ inline int best_height(int64_t rows, int vectors) {
 template <int R, int V, int kRow, int kStep>
 void tile(const Product& p, const float* a, const float* b, float* c) {
   const int64_t row = kRow != 0 ? kRow : p.a_row, step = kStep != 0 ? kStep : p.a_step;
+  const int64_t b_stride = p.b_stride, c_stride = p.c_stride, depth = p.depth;
   Floats sums[R][V];
+  float* to = c;
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < R; ++r, to += c_stride) {
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) sums[r][v] = p.accumulate ? load(c + r * p.c_stride + v * kLanes) : zero();
+    for (int v = 0; v < V; ++v) sums[r][v] = p.accumulate ? load(to + v * kLanes) : zero();
   }
-  for (int64_t k = 0; k < p.depth; ++k, a += step, b += p.b_stride) {
+  for (int64_t k = 0; k < depth; ++k, a += step, b += b_stride) {
     Floats right[V];
 #pragma GCC unroll 3
     for (int v = 0; v < V; ++v) right[v] = load(b + v * kLanes);
@@ -66,9 +68,9 @@ void tile(const Product& p, const float* a, const float* b, float* c) {
     }
   }
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < R; ++r, c += c_stride) {
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) store(c + r * p.c_stride + v * kLanes, sums[r][v]);
+    for (int v = 0; v < V; ++v) store(c + v * kLanes, sums[r][v]);
   }
 }
 
