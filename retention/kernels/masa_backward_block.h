@@ -64,7 +64,7 @@ struct Lanes {
 // The distances of the queries from `first` on to each key.
 template <int V, bool kGrid>
 struct Distances {
-  Distances(const Scratch& s, int64_t first) : s(s), x(zero()), y(zero()) {
+  Distances(const Scratch& scratch, int64_t first) : s(scratch), x(zero()), y(zero()) {
     for (int v = 0; v < V; ++v) {
       x.vector[v] = load(s.x + first + v * kLanes);
       if (kGrid) y.vector[v] = load(s.y + first + v * kLanes);
@@ -136,8 +136,8 @@ template <int V, bool kGrid>
 struct Block {
   static constexpr int kWidth = V * kLanes;
 
-  Block(const Attention& attention, const Scratch& scratch, int64_t first, int64_t queries)
-      : a(attention), s(scratch), first(first), queries(queries), dim(a.shape.padded_dim) {
+  Block(const Attention& attention, const Scratch& scratch, int64_t start, int64_t count)
+      : a(attention), s(scratch), first(start), queries(count), dim(a.shape.padded_dim) {
     transpose_rows(a.shape, s.q, kWidth, kLog2E, s.q_columns, kWidth);
   }
 

@@ -103,8 +103,8 @@ void add_parts(const MasaBackwardPlan& plan, float* parts) {
 // A decomposed head, out = A_h (A_w v). Its tensors are packed head by head so that columns are near each other; a
 // column's gradients take the place of what only that column has read.
 struct DecomposedHead {
-  DecomposedHead(const Call& call, int64_t index, float* memory)
-      : call(call),
+  DecomposedHead(const Call& whole, int64_t index, float* memory)
+      : call(whole),
         head(call.p, call.g, index),
         row(call.attention(index, call.p.width, false)),
         column(call.attention(index, call.p.height, false)),

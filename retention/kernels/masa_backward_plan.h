@@ -18,7 +18,7 @@ struct MasaBackwardPlan {
         padded_dim(up(p.head_dim)),
         keys(decomposed ? (p.height > p.width ? p.height : p.width) : tokens),
         heads(p.batch * p.heads) {
-    if (decomposed) return;
+    if (decomposed || heads == 0 || tokens == 0) return;
     // A fixed number of tasks: the split, and with it every bit of the result, is the same for any thread count.
     constexpr int64_t kTasks = 16, kFewestQueries = 64;
     parts = heads < kTasks ? (kTasks + heads - 1) / heads : 1;

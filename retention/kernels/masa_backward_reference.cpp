@@ -33,8 +33,9 @@ struct Group {
 };
 
 struct Attention {
-  Attention(const MasaProblem& problem, const Group& group, const std::vector<double>& q, const std::vector<double>& k)
-      : p(problem), g(group), q(q), k(k), softmax(g.count * g.count), decay(g.count * g.count, 1.0) {
+  Attention(const MasaProblem& problem, const Group& group, const std::vector<double>& queries,
+            const std::vector<double>& keys)
+      : p(problem), g(group), q(queries), k(keys), softmax(g.count * g.count), decay(g.count * g.count, 1.0) {
     for (int64_t i = 0; i < g.count; ++i) {
       double* weights = &softmax[i * g.count];
       for (int64_t j = 0; j < g.count; ++j) {

@@ -41,10 +41,10 @@ struct Gradients {
 
 // q, k, v and dout as columns of rows of [q | k | v | dout], so that no stride is the natural one.
 struct Inputs {
-  explicit Inputs(const MasaProblem& p, uint64_t seed = 7)
-      : p(p),
+  explicit Inputs(const MasaProblem& problem)
+      : p(problem),
         channels(p.heads * p.head_dim),
-        packed(normal<float>(4 * elements(p), seed)),
+        packed(normal<float>(4 * elements(p), 7)),
         log_gamma(p.heads),
         angle(p.head_dim) {
     retention::log_gamma_rmt(p.heads, 2, 4, log_gamma.data());
