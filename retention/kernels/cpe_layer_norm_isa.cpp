@@ -20,12 +20,10 @@ void run(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights,
   parallel_for(p.batch * p.height, threads, [&](int64_t begin, int64_t end, int) {
     Ring<3> ring;
     for_each_block(call.p, 1, rows, begin, end, [&](const Block& block) {
-      convolve_channels(call, block, Identity(), ring);
+      convolve_block(call, block, Identity(), ring);
       for (int64_t h = block.y0; h < block.y1; ++h) {
         const int64_t first = (block.image * p.height + h) * p.width;
-        for (int64_t token = first + block.x0; token < first + block.x1; ++token) {
-          normaliser.apply(position + token * p.channels, token, y);
-        }
+        normaliser.apply(position, first + block.x0, first + block.x1, y);
       }
     });
   });

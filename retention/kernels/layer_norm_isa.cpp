@@ -9,9 +9,7 @@ template <class T>
 void normalise_rows(const LayerNormProblem& p, const float* x, const float* weight, const float* bias,
                     const RowWriter<T>& y, int threads) {
   const Normaliser normaliser{p.channels, p.eps, weight, bias};
-  parallel_for(p.rows, threads, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) normaliser.apply(x + row * p.channels, row, y);
-  });
+  parallel_for(p.rows, threads, [&](int64_t begin, int64_t end, int) { normaliser.apply(x, begin, end, y); });
 }
 
 }  // namespace

@@ -9,10 +9,11 @@ template <class T>
 void run(const QuantizeProblem& p, const T* x, QuantizedRows q, int threads) {
   const RowWriter<int8_t> writer{q};
   parallel_for(p.rows, threads, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) {
+    for_each_group(begin, end, [&](auto group, int64_t row) {
       const T* from = x + row * p.channels;
-      writer.write(row, p.channels, [&](int64_t c, int64_t n) { return load_part(from + c, n); });
-    }
+      writer.template write<group()>(
+          row, p.channels, [&](int r, int64_t c, int64_t n) { return load_part(from + r * p.channels + c, n); });
+    });
   });
 }
 

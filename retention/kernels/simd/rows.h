@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cmath>
+#include <type_traits>
 
 #include <retention/kernels/quantize.h>
 #include <retention/kernels/simd/simd.h>
@@ -27,50 +27,103 @@ inline void store_first(int8_t* to, Floats x, int64_t n) {
 }
 #endif
 
-// Vectors that reductions keep in flight, each with its own accumulator.
-constexpr int64_t kWays = 4;
+/// Rows that are worked on together: their reductions share shuffles and hide each other's latency.
+constexpr int kRows = 4;
 
-/// The sum over a row of fn(c, n), n lanes from channel c on; lanes beyond n must be 0.
+#if defined(__AVX512F__)
+inline Floats interleave_low(Floats a, Floats b) { return _mm512_unpacklo_ps(a, b); }
+inline Floats interleave_high(Floats a, Floats b) { return _mm512_unpackhi_ps(a, b); }
+inline Floats low_pairs(Floats a, Floats b) { return _mm512_shuffle_ps(a, b, 0x44); }
+inline Floats high_pairs(Floats a, Floats b) { return _mm512_shuffle_ps(a, b, 0xee); }
 template <class F>
-inline float sum_over(int64_t channels, F&& fn) {
-  Floats totals[kWays] = {zero(), zero(), zero(), zero()};
-  int64_t c = 0;
-  for (; c + kWays * kLanes <= channels; c += kWays * kLanes) {
-#pragma GCC unroll 4
-    for (int64_t i = 0; i < kWays; ++i) totals[i] = add(totals[i], fn(c + i * kLanes, kLanes));
+inline Floats across_quarters(Floats x, F&& combine) {
+  x = combine(x, _mm512_shuffle_f32x4(x, x, 0x4e));
+  return combine(x, _mm512_shuffle_f32x4(x, x, 0xb1));
+}
+inline Floats sqrt(Floats x) { return _mm512_sqrt_ps(x); }
+template <int kRow>
+inline Floats pick(Floats x) {
+  return _mm512_permute_ps(x, kRow * 0x55);
+}
+#else
+inline Floats interleave_low(Floats a, Floats b) { return _mm256_unpacklo_ps(a, b); }
+inline Floats interleave_high(Floats a, Floats b) { return _mm256_unpackhi_ps(a, b); }
+inline Floats low_pairs(Floats a, Floats b) { return _mm256_shuffle_ps(a, b, 0x44); }
+inline Floats high_pairs(Floats a, Floats b) { return _mm256_shuffle_ps(a, b, 0xee); }
+template <class F>
+inline Floats across_quarters(Floats x, F&& combine) {
+  return combine(x, _mm256_permute2f128_ps(x, x, 1));
+}
+inline Floats sqrt(Floats x) { return _mm256_sqrt_ps(x); }
+template <int kRow>
+inline Floats pick(Floats x) {
+  return _mm256_permute_ps(x, kRow * 0x55);
+}
+#endif
+
+/// One value a row, row r in every fourth lane from r on.
+struct RowValues {
+  Floats lanes;
+
+  /// The value of row r in all lanes.
+  void spread(Floats (&rows)[kRows]) const {
+    rows[0] = pick<0>(lanes);
+    rows[1] = pick<1>(lanes);
+    rows[2] = pick<2>(lanes);
+    rows[3] = pick<3>(lanes);
   }
-  for (; c + kLanes <= channels; c += kLanes) totals[0] = add(totals[0], fn(c, kLanes));
-  if (c < channels) totals[1] = add(totals[1], fn(c, channels - c));
-  return sum(add(add(totals[0], totals[1]), add(totals[2], totals[3])));
+};
+
+/// Reduces each vector to one value; the order of each row's operations does not depend on the other rows.
+template <class F>
+inline RowValues reduce_rows(const Floats (&x)[kRows], F&& combine) {
+  const Floats first = combine(interleave_low(x[0], x[1]), interleave_high(x[0], x[1]));
+  const Floats second = combine(interleave_low(x[2], x[3]), interleave_high(x[2], x[3]));
+  return {across_quarters(combine(low_pairs(first, second), high_pairs(first, second)), combine)};
 }
 
-/// The same for the largest; fn must not be negative.
-template <class F>
-inline float largest_over(int64_t channels, F&& fn) {
-  Floats totals[kWays] = {zero(), zero(), zero(), zero()};
-  int64_t c = 0;
-  for (; c + kWays * kLanes <= channels; c += kWays * kLanes) {
+struct Add {
+  Floats operator()(Floats a, Floats b) const { return add(a, b); }
+};
+struct Max {
+  Floats operator()(Floats a, Floats b) const { return max(a, b); }
+};
+
+/// Reduces fn(row, c, n), n lanes from channel c on, over R rows; lanes beyond n must be 0, and no value of a maximum
+/// negative.
+template <int R, class Combine, class F>
+inline RowValues reduce(int64_t channels, Combine combine, F&& fn) {
+  Floats totals[kRows] = {zero(), zero(), zero(), zero()};
+  const auto step = [&](int64_t c, int64_t n) {
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < kWays; ++i) totals[i] = max(totals[i], fn(c + i * kLanes, kLanes));
-  }
-  for (; c + kLanes <= channels; c += kLanes) totals[0] = max(totals[0], fn(c, kLanes));
-  if (c < channels) totals[1] = max(totals[1], fn(c, channels - c));
-  return largest(max(max(totals[0], totals[1]), max(totals[2], totals[3])));
+    for (int r = 0; r < R; ++r) totals[r] = combine(totals[r], fn(r, c, n));
+  };
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) step(c, kLanes);
+  if (c < channels) step(c, channels - c);
+  return reduce_rows(totals, combine);
 }
 
 template <class T>
 inline Floats load_part(const T* from, int64_t n) {
   return n == kLanes ? load(from) : load_first(from, n);
 }
-
 inline Floats keep_part(Floats x, int64_t n) { return n == kLanes ? x : keep_first(x, n); }
 
-/// y = fn(c, n), n lanes from channel c on.
-template <class T, class F>
-inline void store_row(int64_t channels, T* y, F&& fn) {
+/// y[r, c] = fn(r, c, n) for R rows of `channels` values.
+template <int R, class T, class F>
+inline void store_rows(int64_t channels, T* y, F&& fn) {
   int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes) store(y + c, fn(c, kLanes));
-  if (c < channels) store_first(y + c, fn(c, channels - c), channels - c);
+  for (; c + kLanes <= channels; c += kLanes) {
+    Floats values[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) values[r] = fn(r, c, kLanes);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) store(y + r * channels + c, values[r]);
+  }
+  for (int r = 0; c < channels && r < R; ++r) {
+    store_first(y + r * channels + c, fn(r, c, channels - c), channels - c);
+  }
 }
 
 /// Rows of float or bfloat16 values.
@@ -78,9 +131,9 @@ template <class T>
 struct RowWriter {
   T* values;
 
-  template <class F>
+  template <int R, class F>
   void write(int64_t row, int64_t channels, F&& fn) const {
-    store_row(channels, values + row * channels, fn);
+    store_rows<R>(channels, values + row * channels, fn);
   }
 };
 
@@ -90,16 +143,32 @@ struct RowWriter<int8_t> {
   QuantizedRows rows;
 
   // fn is called twice for every vector: for the scale and for the values.
-  template <class F>
+  template <int R, class F>
   void write(int64_t row, int64_t channels, F&& fn) const {
-    // Lanes beyond the row are those of zeros that were loaded: fn may map them to anything.
-    const float most = largest_over(channels, [&](int64_t c, int64_t n) { return keep_part(abs(fn(c, n)), n); });
-    const bool zeros = !(most > kSmallestQuantized);
-    const Floats inverse = broadcast(zeros ? 0.0f : 127.0f / most);
-    rows.scales[row] = zeros ? 0.0f : most / 127.0f;
-    store_row(channels, rows.values + row * channels, [&](int64_t c, int64_t n) { return mul(fn(c, n), inverse); });
+    const RowValues largest = reduce<R>(channels, Max(), [&](int r, int64_t c, int64_t n) {
+      // fn may map lanes beyond the row to anything.
+      return keep_part(abs(fn(r, c, n)), n);
+    });
+    alignas(64) float most[kLanes], inverse[kLanes];
+    store(most, largest.lanes);
+    for (int r = 0; r < R; ++r) {
+      const bool zeros = !(most[r] > kSmallestQuantized);
+      inverse[r] = zeros ? 0.0f : 127.0f / most[r];
+      rows.scales[row + r] = zeros ? 0.0f : most[r] * (1.0f / 127.0f);
+    }
+    Floats factor[kRows] = {};
+    for (int r = 0; r < R; ++r) factor[r] = broadcast(inverse[r]);
+    store_rows<R>(channels, rows.values + row * channels,
+                  [&](int r, int64_t c, int64_t n) { return mul(fn(r, c, n), factor[r]); });
   }
 };
+
+/// Calls fn(integral constant R, row) for groups of R rows: kRows as long as they last, then single ones.
+template <class F>
+inline void for_each_group(int64_t begin, int64_t end, F&& fn) {
+  for (; begin + kRows <= end; begin += kRows) fn(std::integral_constant<int, kRows>(), begin);
+  for (; begin < end; ++begin) fn(std::integral_constant<int, 1>(), begin);
+}
 
 }  // namespace
 }  // namespace retentive::retention::RETENTIVE_KERNEL_ISA
