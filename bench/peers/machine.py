@@ -19,6 +19,7 @@ from export import CACHE, HERE, ROOT
 FLAGS = ("avx2", "fma", "avx512f", "avx512vl", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "amx_tile")
 PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "openvino", "timm")
 TICKS = os.sysconf("SC_CLK_TCK")
+QUIET_WINDOW = 0.4  # seconds
 FAST_BELOW_NS = 240.0  # the machine this was written on shows 60-180 ns or more than 300 ns, for minutes at a time
 
 
@@ -118,7 +119,7 @@ class Patience:
     def wait(self) -> None:
         while self.seconds > 0:
             others = Others()
-            time.sleep(1.0)
+            time.sleep(QUIET_WINDOW)
             if others.percent() <= self.quiet_percent:
                 return
-            self.seconds -= 1.0
+            self.seconds -= QUIET_WINDOW

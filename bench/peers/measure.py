@@ -13,6 +13,7 @@ from contenders import Cell, Contender, Launcher
 from machine import CoreLink, Others, Patience, ended_seconds
 
 DISTURBED = "disturbed"
+MOST_ROUNDS = 3  # times the wanted ones, with the disturbed
 
 
 @dataclasses.dataclass
@@ -107,7 +108,7 @@ def run_rounds(tracks: list[Track], rounds: int, plan: Plan, link: CoreLink, pro
         return ended_seconds() + sum(track.child.cpu_seconds() for track in tracks if track.child)
 
     shuffle, states, extras, quiet = random.Random(plan.seed), [], [], 0
-    while quiet < rounds and len(states) < 2 * rounds:
+    while quiet < rounds and len(states) < MOST_ROUNDS * rounds:
         plan.patience.wait()
         ns = link.round_trip_ns()
         order: list[Track | None] = [track for track in tracks if track.child] + ([None] if extra else [])
