@@ -21,7 +21,7 @@ struct Flags {
   std::string weights;
   std::string model;
   std::string labels;
-  models::Precision precision = models::Precision::fp32;
+  Precision precision = Precision::fp32;
   models::BatchOptions batch;
   int64_t threads = 0;
   double max_megapixels = 64;

@@ -11,6 +11,8 @@
 #include <models/training/data.h>
 #include <models/training/evaluation.h>
 #include <retention/base/error.h>
+#include <retention/base/precision.h>
+#include <retention/nn/inference.h>
 
 namespace retentive::apps {
 namespace {
@@ -25,6 +27,7 @@ struct Flags {
   int64_t batch = 64;
   int64_t threads = 0;
   int64_t workers = 1;
+  Precision precision = Precision::fp32;
   bool json = false;
 };
 
@@ -60,6 +63,8 @@ int eval_classify(const Flags& flags) {
                       "\" does not say how images are prepared; a file with a card is accepted; write one with "
                       "`retentive convert`");
   }
+  loaded.model->eval();
+  nn::prepare_inference(*loaded.model, {.precision = flags.precision});
   const auto dataset = open_data(flags, loaded.card);
   const auto classes = models::num_classes(*loaded.card.config);
   models::EvaluationOptions options;
@@ -99,6 +104,7 @@ Command eval_command() {
             classify->add_option("--threads", flags->threads, "threads of the model; 0 = all cores")
                 ->check(CLI::Range(0, 1024));
             classify->add_option("--workers", flags->workers, "threads that read images")->check(CLI::Range(0, 256));
+            add_enum_option(*classify, "--precision", flags->precision, "number type of the network");
             classify->add_flag("--json", flags->json, "one line of JSON");
             return Action([flags] { return eval_classify(*flags); });
           }};

@@ -9,6 +9,7 @@
 #include <models/registry.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
+#include <retention/nn/inference.h>
 
 namespace retentive::apps {
 namespace {
@@ -21,6 +22,7 @@ struct Flags {
   std::string inputs;
   std::string outputs;
   models::PipelineOptions run;
+  bool eager = false;
 };
 
 struct Network {
@@ -61,6 +63,7 @@ int forward(const Flags& flags) {
   models::check_options(flags.run, "forward");
   check_outputs(flags);
   const auto network = load(flags);
+  if (!flags.eager) nn::prepare_inference(*network.model, {.precision = flags.run.precision});
   const auto inputs = models::read_tensors(flags.inputs);
   const auto outputs =
       models::forward_image(*network.model, network.config, inputs.tensors, flags.inputs, flags.run.threads);
@@ -90,7 +93,8 @@ Command forward_command() {
             app.add_option("--inputs", flags->inputs, "safetensors file with image, float32 [B, C, H, W]")->required();
             app.add_option("--outputs", flags->outputs, "safetensors file to write")->required();
             app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
-            add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
+            auto* precision = add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
+            app.add_flag("--eager", flags->eager, "run the unpacked float model, as training does")->excludes(precision);
             app.callback([flags] { check_flags(*flags); });
             return [flags] { return forward(*flags); };
           }};

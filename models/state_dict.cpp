@@ -1,4 +1,6 @@
 #include <models/state_dict.h>
+#include <retention/base/error.h>
+#include <retention/nn/inference.h>
 
 namespace retentive::models {
 namespace {
@@ -16,6 +18,11 @@ void append(const torch::nn::Module& module, const std::string& prefix, NamedTen
 }  // namespace
 
 NamedTensors state_dict(const torch::nn::Module& module) {
+  if (nn::is_prepared(module)) {
+    throw StateError(
+        "[state_dict] the model is prepared for inference and has given up its parameters; load it again to save or "
+        "train it");
+  }
   NamedTensors tensors;
   append(module, "", tensors);
   return tensors;

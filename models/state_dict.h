@@ -21,6 +21,7 @@ using NamedTensors = std::vector<NamedTensor>;
 
 /// Parameters and buffers in the order of PyTorch's Python `state_dict()`: for each module its own parameters, its own
 /// buffers, then its children in order of registration. The tensors share memory with the module.
+/// Throws StateError when the module is prepared for inference.
 RETENTIVE_API NamedTensors state_dict(const torch::nn::Module& module);
 
 /// Elements of all parameters that require a gradient.

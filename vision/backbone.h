@@ -62,6 +62,10 @@ class RETENTIVE_API BackboneImpl : public torch::nn::Module {
   /// Feature map sizes for an input of `height` x `width`.
   virtual std::vector<ShapeSpec> output_shape(int64_t height, int64_t width) const = 0;
 
+  /// Multiply-accumulates of one forward pass of one `height` x `width` image: convolutions, linear maps and attention
+  /// products.
+  virtual int64_t macs(int64_t height, int64_t width) const = 0;
+
   /// Input sides need to be multiples of this; 1 = any size works.
   virtual int64_t size_divisibility() const = 0;
 

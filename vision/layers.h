@@ -4,6 +4,7 @@
 
 #include <retention/base/export.h>
 #include <retention/nn/conv2d.h>
+#include <retention/nn/groups.h>
 #include <retention/nn/linear.h>
 #include <retention/nn/norm.h>
 
@@ -16,10 +17,12 @@ class RETENTIVE_API DepthwiseConvImpl : public torch::nn::Module {
   ~DepthwiseConvImpl() override;
 
   /// x [B, H, W, C] -> [B, H, W, C].
-  torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor forward(const torch::Tensor& x, const nn::DepthwiseCall& call = {});
+
+  const nn::DepthwiseConv2d& conv() const { return conv_; }
 
  private:
-  nn::Conv2d conv_{nullptr};
+  nn::DepthwiseConv2d conv_{nullptr};
 };
 TORCH_MODULE(DepthwiseConv);
 
@@ -30,7 +33,10 @@ class RETENTIVE_API ConvFeedForwardImpl : public torch::nn::Module {
   ~ConvFeedForwardImpl() override;
 
   /// x [B, H, W, C] -> [B, H, W, C].
-  torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor forward(const torch::Tensor& x, const nn::Epilogue& epilogue);
+
+  /// Folds a factor per output channel [C].
+  void scale_output(const torch::Tensor& factor) { fc2_->scale_output(factor); }
 
  private:
   nn::Linear fc1_{nullptr};
@@ -40,7 +46,7 @@ class RETENTIVE_API ConvFeedForwardImpl : public torch::nn::Module {
 TORCH_MODULE(ConvFeedForward);
 
 /// RMT's stem: four 3x3 convolutions with BatchNorm, stride 4 in all, GELU after the first three.
-class RETENTIVE_API ConvStemImpl : public torch::nn::Module {
+class RETENTIVE_API ConvStemImpl : public torch::nn::Module, public nn::Preparable {
  public:
   ConvStemImpl(int64_t in_channels, int64_t channels);
   ~ConvStemImpl() override;
@@ -48,14 +54,15 @@ class RETENTIVE_API ConvStemImpl : public torch::nn::Module {
   /// image [B, in, H, W] -> [B, ceil(H/4), ceil(W/4), C].
   torch::Tensor forward(const torch::Tensor& image);
 
+  void prepare(nn::Preparation& preparation) override;
+
  private:
-  std::vector<nn::Conv2d> convs_;
-  std::vector<nn::BatchNorm> norms_;
+  std::vector<nn::ConvBnGroup> steps_;
 };
 TORCH_MODULE(ConvStem);
 
 /// Halves the grid: 3x3 convolution of stride 2, then BatchNorm.
-class RETENTIVE_API DownsampleImpl : public torch::nn::Module {
+class RETENTIVE_API DownsampleImpl : public torch::nn::Module, public nn::Preparable {
  public:
   DownsampleImpl(int64_t in_channels, int64_t out_channels);
   ~DownsampleImpl() override;
@@ -63,9 +70,12 @@ class RETENTIVE_API DownsampleImpl : public torch::nn::Module {
   /// x [B, H, W, in] -> [B, ceil(H/2), ceil(W/2), out].
   torch::Tensor forward(const torch::Tensor& x);
 
+  void prepare(nn::Preparation& preparation) override;
+
  private:
   nn::Conv2d reduction_{nullptr};
   nn::BatchNorm norm_{nullptr};
+  nn::ConvBnGroup step_;
 };
 TORCH_MODULE(Downsample);
 

@@ -19,20 +19,28 @@ ManhattanAttentionImpl::ManhattanAttentionImpl(int64_t channels, int64_t num_hea
       q_proj_(register_module("q_proj", nn::Linear(channels, channels))),
       k_proj_(register_module("k_proj", nn::Linear(channels, channels))),
       v_proj_(register_module("v_proj", nn::Linear(channels, channels))),
+      projections_({q_proj_, k_proj_, v_proj_}),
       lepe_(register_module("lepe", DepthwiseConv(channels, 5))),
       out_proj_(register_module("out_proj", nn::Linear(channels, channels))) {}
 
 ManhattanAttentionImpl::~ManhattanAttentionImpl() = default;
 
-torch::Tensor ManhattanAttentionImpl::forward(const torch::Tensor& x, const RelativePosition& position) {
+torch::Tensor ManhattanAttentionImpl::forward(const torch::Tensor& x, const RelativePosition& position,
+                                              const nn::Epilogue& epilogue) {
   const auto to_heads = [&](const torch::Tensor& t) { return t.unflatten(-1, {num_heads_, -1}); };
-  const auto q = to_heads(q_proj_->forward(x));  // [B, H, W, N, D]
-  const auto k = to_heads(k_proj_->forward(x));  // [B, H, W, N, D]
-  const auto v = v_proj_->forward(x);            // [B, H, W, C]
+  const auto projected = projections_.forward(x);
+  const auto q = to_heads(projected[0]);  // [B, H, W, N, D]
+  const auto k = to_heads(projected[1]);  // [B, H, W, N, D]
+  const auto& v = projected[2];           // [B, H, W, C]
   const double k_scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
   const auto attend = decomposed_ ? &masa_decomposed : &masa;
   const auto attention = attend(q, k, to_heads(v), position->decay, position->angle, k_scale, mode_);
-  return out_proj_->forward(attention.flatten(-2) + lepe_->forward(v));  // [B, H, W, C]
+  const auto enhanced = lepe_->forward(v, {.addend = attention.flatten(-2)});  // [B, H, W, C]
+  return out_proj_->forward(enhanced, epilogue);                               // [B, H, W, C]
+}
+
+void ManhattanAttentionImpl::prepare(nn::Preparation& preparation) {
+  projections_.prepare(preparation, "q_proj, k_proj, v_proj");
 }
 
 }  // namespace retentive::vision

@@ -4,7 +4,7 @@
 
 #include <retention/base/decay_mode.h>
 #include <retention/base/export.h>
-#include <retention/nn/linear.h>
+#include <retention/nn/groups.h>
 #include <vision/layers.h>
 
 namespace retentive::vision {
@@ -23,13 +23,17 @@ TORCH_MODULE(RelativePosition);
 
 /// Manhattan self-attention with its projections and local context enhancement (RMT, section 3.2):
 /// out_proj(masa(q, k, v) + lepe(v)).
-class RETENTIVE_API ManhattanAttentionImpl : public torch::nn::Module {
+class RETENTIVE_API ManhattanAttentionImpl : public torch::nn::Module, public nn::Preparable {
  public:
   ManhattanAttentionImpl(int64_t channels, int64_t num_heads, bool decomposed, DecayMode mode);
   ~ManhattanAttentionImpl() override;
 
   /// x [B, H, W, C] -> [B, H, W, C].
-  torch::Tensor forward(const torch::Tensor& x, const RelativePosition& position);
+  torch::Tensor forward(const torch::Tensor& x, const RelativePosition& position, const nn::Epilogue& epilogue);
+
+  void prepare(nn::Preparation& preparation) override;
+  /// Folds a factor per output channel [C].
+  void scale_output(const torch::Tensor& factor) { out_proj_->scale_output(factor); }
 
  private:
   int64_t num_heads_;
@@ -38,6 +42,7 @@ class RETENTIVE_API ManhattanAttentionImpl : public torch::nn::Module {
   nn::Linear q_proj_{nullptr};
   nn::Linear k_proj_{nullptr};
   nn::Linear v_proj_{nullptr};
+  nn::ProjectionGroup projections_;
   DepthwiseConv lepe_{nullptr};
   nn::Linear out_proj_{nullptr};
 };

@@ -1,21 +1,17 @@
 #include <algorithm>
 #include <numeric>
-#include <sstream>
 
 #include <retention/base/error.h>
+#include <retention/ops/detail/shape_text.h>
 #include <vision/rmt.h>
 
 namespace retentive::vision {
 namespace {
 
+using retentive::detail::shape_text;
+
 constexpr int64_t kStemStride = 4;
 constexpr int64_t kMixUnit = 8;  // stem tokens per side of a mix unit = one token of the last stage
-
-std::string shape_text(const torch::Tensor& t) {
-  std::ostringstream text;
-  text << t.sizes();
-  return text.str();
-}
 
 torch::Tensor to_nchw(const torch::Tensor& x) { return x.permute({0, 3, 1, 2}); }
 torch::Tensor to_nhwc(const torch::Tensor& x) { return x.permute({0, 2, 3, 1}); }
@@ -54,6 +50,7 @@ RmtImpl::RmtImpl(const RmtConfig& config) : config_(config) {
   }
   proj_ = register_module("proj", nn::Linear(width, config.projection_dim));
   norm_ = register_module("norm", nn::BatchNorm(config.projection_dim));
+  projection_ = nn::LinearBnGroup(proj_, norm_);
   if (config.num_classes == 0) return;
   head_ = register_module("head", nn::Linear(config.projection_dim, config.num_classes));
   if (config.head == RmtHead::token_label) {
@@ -142,7 +139,7 @@ torch::Tensor RmtImpl::run_stages(torch::Tensor x) {
 }
 
 torch::Tensor RmtImpl::pool(const torch::Tensor& tokens) {
-  return torch::silu(norm_->forward(proj_->forward(tokens))).mean({1, 2});  // [B, P]
+  return projection_.forward(tokens, Activation::silu).mean({1, 2});  // [B, P]
 }
 
 std::vector<FeatureInfo> RmtImpl::feature_info() const {
@@ -183,6 +180,7 @@ void RmtImpl::initialize(at::Generator generator) {
   for (const auto& module : modules()) {
     if (auto* linear = module->as<nn::LinearImpl>()) linear->initialize(0.02, generator);
     if (auto* conv = module->as<nn::Conv2dImpl>()) conv->initialize(generator);
+    if (auto* conv = module->as<nn::DepthwiseConv2dImpl>()) conv->initialize(generator);
     if (auto* norm = module->as<nn::LayerNormImpl>()) norm->initialize();
     if (auto* norm = module->as<nn::BatchNormImpl>()) norm->initialize();
     if (auto* block = module->as<RmtBlockImpl>()) block->initialize();
@@ -201,6 +199,14 @@ int64_t RmtImpl::layer_of(const std::string& name) const {
   const auto rest = name.substr(name.find('.', 7) + 1);
   if (rest.starts_with("blocks.")) return first + std::stoll(rest.substr(7));
   return first + config_.depths[stage] - 1;  // downsampling learns with the last block before it
+}
+
+void RmtImpl::prepare(nn::Preparation& preparation) {
+  if (!proj_.is_empty()) projection_.prepare(preparation, "proj");
+  for (auto* head : {&head_, &aux_head_}) {
+    if (!head->is_empty()) (*head)->keep_output_float();
+  }
+  for (auto& norm : extra_norms_) norm->keep_output_float();
 }
 
 void RmtImpl::set_grad_checkpointing(bool enabled) {

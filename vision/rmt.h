@@ -8,6 +8,7 @@
 
 #include <retention/base/export.h>
 #include <retention/nn/drop_path.h>
+#include <retention/nn/groups.h>
 #include <vision/backbone.h>
 #include <vision/layers.h>
 #include <vision/masa.h>
@@ -16,7 +17,7 @@
 namespace retentive::vision {
 
 /// One RMT block: conditional position encoding, MaSA and feed-forward, each a residual (RMT, figure 3).
-class RETENTIVE_API RmtBlockImpl : public torch::nn::Module {
+class RETENTIVE_API RmtBlockImpl : public torch::nn::Module, public nn::Preparable {
  public:
   struct Options {
     int64_t channels = 64;
@@ -35,6 +36,8 @@ class RETENTIVE_API RmtBlockImpl : public torch::nn::Module {
   /// x [B, H, W, C] -> [B, H, W, C].
   torch::Tensor forward(torch::Tensor x, const RelativePosition& position);
 
+  void prepare(nn::Preparation& preparation) override;
+
   /// Sets the layer scale, where there is one, to its initial value.
   void initialize();
 
@@ -42,8 +45,6 @@ class RETENTIVE_API RmtBlockImpl : public torch::nn::Module {
   at::Generator generator() const { return drop_path_->generator(); }
 
  private:
-  torch::Tensor scale(const torch::Tensor& branch, const torch::Tensor& gamma) const;
-
   double layer_scale_init_;
   torch::Tensor gamma_1_;
   torch::Tensor gamma_2_;
@@ -52,6 +53,7 @@ class RETENTIVE_API RmtBlockImpl : public torch::nn::Module {
   nn::LayerNorm final_layer_norm_{nullptr};
   ConvFeedForward ffn_{nullptr};
   DepthwiseConv pos_{nullptr};
+  nn::ResidualConvNormGroup position_norm_;
   nn::DropPath drop_path_{nullptr};
 };
 TORCH_MODULE(RmtBlock);
@@ -92,7 +94,7 @@ struct TokenLabelLogits {
 
 /// RMT (Fan et al., CVPR 2024; the released code): a four-stage backbone of Manhattan self-attention, with
 /// classifier, token-label or no head. Parameter names are those of the official checkpoints.
-class RETENTIVE_API RmtImpl : public BackboneImpl {
+class RETENTIVE_API RmtImpl : public BackboneImpl, public nn::Preparable {
  public:
   /// Throws ConfigError when the configuration is not a possible RMT.
   explicit RmtImpl(const RmtConfig& config);
@@ -104,12 +106,14 @@ class RETENTIVE_API RmtImpl : public BackboneImpl {
                                                    Layout layout = Layout::nchw) override;
   std::vector<FeatureInfo> feature_info() const override;
   std::vector<ShapeSpec> output_shape(int64_t height, int64_t width) const override;
+  int64_t macs(int64_t height, int64_t width) const override;
   int64_t size_divisibility() const override { return 1; }
   void reset_classifier(int64_t num_classes, at::Generator generator) override;
   void initialize(at::Generator generator) override;
   int64_t layer_of(const std::string& parameter_name) const override;
   int64_t num_layers() const override;
   void set_grad_checkpointing(bool enabled) override;
+  void prepare(nn::Preparation& preparation) override;
 
   /// The maps of `out_indices` as [B, C, h, w]; a model without head normalises each by its extra LayerNorm.
   std::vector<torch::Tensor> forward_pyramid(const torch::Tensor& image);
@@ -131,6 +135,7 @@ class RETENTIVE_API RmtImpl : public BackboneImpl {
   std::vector<RmtStage> stages_;
   nn::Linear proj_{nullptr};
   nn::BatchNorm norm_{nullptr};
+  nn::LinearBnGroup projection_;
   nn::Linear head_{nullptr};
   nn::Linear aux_head_{nullptr};
   std::vector<nn::LayerNorm> extra_norms_;

@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include <retention/nn/drop_path.h>
 #include <vision/rmt.h>
 
@@ -11,6 +13,7 @@ RmtBlockImpl::RmtBlockImpl(const Options& options)
       final_layer_norm_(register_module("final_layer_norm", nn::LayerNorm(options.channels, 1e-6))),
       ffn_(register_module("ffn", ConvFeedForward(options.channels, options.ffn_dim))),
       pos_(register_module("pos", DepthwiseConv(options.channels, 3))),
+      position_norm_(pos_->conv(), retention_layer_norm_),
       drop_path_(register_module("drop_path", nn::DropPath(options.drop_path))) {
   if (options.layer_scale) {
     gamma_1_ = register_parameter("gamma_1", torch::empty({1, 1, 1, options.channels}));
@@ -21,10 +24,17 @@ RmtBlockImpl::RmtBlockImpl(const Options& options)
 RmtBlockImpl::~RmtBlockImpl() = default;
 
 torch::Tensor RmtBlockImpl::forward(torch::Tensor x, const RelativePosition& position) {
-  x = x + pos_->forward(x);
-  x = x + drop_path_->forward(scale(retention_->forward(retention_layer_norm_->forward(x), position), gamma_1_));
-  x = x + drop_path_->forward(scale(ffn_->forward(final_layer_norm_->forward(x)), gamma_2_));
+  torch::Tensor normed;
+  std::tie(x, normed) = position_norm_.forward(x);
+  x = retention_->forward(normed, position, {.residual = x, .scale = gamma_1_, .drop_path = drop_path_});
+  x = ffn_->forward(final_layer_norm_->forward(x), {.residual = x, .scale = gamma_2_, .drop_path = drop_path_});
   return x;  // [B, H, W, C]
+}
+
+void RmtBlockImpl::prepare(nn::Preparation&) {
+  if (!gamma_1_.defined()) return;
+  retention_->scale_output(gamma_1_.flatten());
+  ffn_->scale_output(gamma_2_.flatten());
 }
 
 void RmtBlockImpl::initialize() {
@@ -32,10 +42,6 @@ void RmtBlockImpl::initialize() {
   torch::NoGradGuard no_grad;
   gamma_1_.fill_(layer_scale_init_);
   gamma_2_.fill_(layer_scale_init_);
-}
-
-torch::Tensor RmtBlockImpl::scale(const torch::Tensor& branch, const torch::Tensor& gamma) const {
-  return gamma.defined() ? branch * gamma : branch;
 }
 
 }  // namespace retentive::vision

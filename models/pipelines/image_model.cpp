@@ -3,6 +3,7 @@
 #include <models/pipelines/default_model.h>
 #include <models/pipelines/detail/image_model.h>
 #include <retention/base/error.h>
+#include <retention/nn/inference.h>
 
 namespace retentive::models {
 namespace {
@@ -49,6 +50,7 @@ ImageModel::ImageModel(LoadedModel loaded, std::string origin, const PipelineOpt
       max_pixels_(options.max_pixels) {
   check_card(card_, origin_);
   network_->eval();
+  nn::prepare_inference(*network_, {.precision = options.precision});
 }
 
 vision::Image ImageModel::decode(const std::filesystem::path& path) const {

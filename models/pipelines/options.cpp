@@ -14,9 +14,8 @@ void check_options(const PipelineOptions& options, std::string_view where) {
     throw InvalidArgument(prefix + "max_pixels is " + std::to_string(options.max_pixels) +
                           "; a limit of at least 1 pixel is accepted");
   }
-  if (options.precision != Precision::fp32) {
-    throw Unsupported(prefix + "precision " + std::string(enum_name(options.precision)) +
-                      " is not available in this version; use fp32");
+  if (options.precision == Precision::int4) {
+    throw Unsupported(prefix + "precision int4 is for language models; use fp32, bf16 or int8");
   }
 }
 

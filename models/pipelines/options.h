@@ -4,13 +4,12 @@
 #include <string>
 #include <string_view>
 
-#include <retention/base/enum_names.h>
 #include <retention/base/export.h>
+#include <retention/base/precision.h>
 
 namespace retentive::models {
 
-/// Number type of weights and products in inference. Only fp32 runs so far; the others are refused by name.
-enum class Precision { fp32, bf16, int8, int4 };
+using retentive::Precision;
 
 /// How a pipeline runs its model.
 struct PipelineOptions {
@@ -23,15 +22,8 @@ struct PipelineOptions {
   std::string model;
 };
 
-/// Throws InvalidArgument naming the option for threads < 0 or max_pixels < 1, Unsupported naming what is there for
-/// a precision that does not run yet. `where` names the caller.
+/// Throws InvalidArgument naming the option for threads < 0 or max_pixels < 1, Unsupported for int4,
+/// which is for language models. `where` names the caller.
 RETENTIVE_API void check_options(const PipelineOptions& options, std::string_view where);
 
 }  // namespace retentive::models
-
-template <>
-struct retentive::EnumNames<retentive::models::Precision> {
-  using E = retentive::models::Precision;
-  static constexpr std::array<std::pair<E, std::string_view>, 4> table = {
-      {{E::fp32, "fp32"}, {E::bf16, "bf16"}, {E::int8, "int8"}, {E::int4, "int4"}}};
-};

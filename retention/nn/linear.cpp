@@ -1,3 +1,4 @@
+#include <retention/nn/detail/packed_call.h>
 #include <retention/nn/linear.h>
 
 namespace retentive::nn {
@@ -8,7 +9,29 @@ LinearImpl::LinearImpl(int64_t in_features, int64_t out_features)
 
 LinearImpl::~LinearImpl() = default;
 
-torch::Tensor LinearImpl::forward(const torch::Tensor& x) { return torch::nn::functional::linear(x, weight, bias); }
+torch::Tensor LinearImpl::forward(const torch::Tensor& x, const Epilogue& epilogue) {
+  if (!packed_) return apply_epilogue(torch::nn::functional::linear(x, weight, bias), epilogue);
+  check_no_grad(x);
+  return detail::run_linear(*packed_, x, epilogue.activation, epilogue.residual, output_type_);
+}
+
+void LinearImpl::prepare(Preparation& preparation) {
+  if (frozen()) return;
+  packed_ = detail::pack_linear(preparation, "", weight, bias);
+  output_type_ = float_output_ ? at::kFloat : preparation.activation_type();
+  freeze(*this);
+}
+
+void LinearImpl::train(bool on) {
+  check_train(on);
+  Module::train(on);
+}
+
+void LinearImpl::scale_output(const torch::Tensor& factor) {
+  const torch::NoGradGuard no_grad;
+  weight.mul_(factor.unsqueeze(1));
+  bias.mul_(factor);
+}
 
 void LinearImpl::initialize(double std, at::Generator generator) {
   torch::NoGradGuard no_grad;

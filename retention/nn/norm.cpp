@@ -1,9 +1,16 @@
-#include <sstream>
-
 #include <retention/base/error.h>
+#include <retention/kernels/layer_norm.h>
 #include <retention/nn/norm.h>
+#include <retention/ops/detail/elements.h>
+#include <retention/ops/detail/shape_text.h>
+#include <retention/ops/memory.h>
 
 namespace retentive::nn {
+namespace {
+
+constexpr double kEps = 1e-5;  // of BatchNorm
+
+}  // namespace
 
 LayerNormImpl::LayerNormImpl(int64_t channels, double eps)
     : weight(register_parameter("weight", torch::empty({channels}))),
@@ -13,7 +20,35 @@ LayerNormImpl::LayerNormImpl(int64_t channels, double eps)
 LayerNormImpl::~LayerNormImpl() = default;
 
 torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
-  return torch::layer_norm(x, weight.sizes(), weight, bias, eps_);
+  if (!frozen()) return torch::layer_norm(x, weight.sizes(), weight, bias, eps_);
+  check_no_grad(x);
+  const auto source = x.to(at::kFloat).contiguous();
+  const retention::LayerNormProblem problem{
+      .rows = x.numel() / x.size(-1), .channels = x.size(-1), .eps = static_cast<float>(eps_)};
+  auto y = pooled_empty(x.sizes(), output_type_);
+  const bool done = retentive::detail::for_element_type(output_type_, [&](auto type) {
+    using T = decltype(type);
+    return retention::layer_norm(problem, retentive::detail::elements<float>(source),
+                                 retentive::detail::elements<float>(packed_weight_),
+                                 retentive::detail::elements<float>(packed_bias_),
+                                 retentive::detail::mutable_elements<T>(y), at::get_num_threads());
+  });
+  if (done) return y;
+  return torch::layer_norm(source, packed_weight_.sizes(), packed_weight_, packed_bias_, eps_).to(output_type_);
+}
+
+void LayerNormImpl::prepare(Preparation& preparation) {
+  if (frozen()) return;
+  packed_weight_ = weight.to(at::kFloat).clone();
+  packed_bias_ = bias.to(at::kFloat).clone();
+  output_type_ = float_output_ ? at::kFloat : preparation.activation_type();
+  preparation.report_kernel("layer norm");
+  freeze(*this);
+}
+
+void LayerNormImpl::train(bool on) {
+  check_train(on);
+  Module::train(on);
 }
 
 void LayerNormImpl::initialize() {
@@ -34,16 +69,24 @@ BatchNormImpl::~BatchNormImpl() = default;
 torch::Tensor BatchNormImpl::forward(const torch::Tensor& x) {
   if (is_training()) {
     if (x.numel() / x.size(-1) < 2) {
-      std::ostringstream shape;
-      shape << x.sizes();
-      throw InvalidArgument("[batch_norm] input " + shape.str() +
+      throw InvalidArgument("[batch_norm] input " + retentive::detail::shape_text(x) +
                             " has one value per channel; training needs at least two; use a larger batch or image");
     }
     num_batches_tracked.add_(1);
   }
   const auto nchw = x.permute({0, 3, 1, 2});
-  return torch::batch_norm(nchw, weight, bias, running_mean, running_var, is_training(), 0.1, 1e-5, false)
+  return torch::batch_norm(nchw, weight, bias, running_mean, running_var, is_training(), 0.1, kEps, false)
       .permute({0, 2, 3, 1});
+}
+
+void BatchNormImpl::train(bool on) {
+  check_train(on);
+  Module::train(on);
+}
+
+std::pair<torch::Tensor, torch::Tensor> BatchNormImpl::affine() const {
+  const auto scale = weight * torch::rsqrt(running_var + kEps);
+  return {scale, bias - running_mean * scale};
 }
 
 void BatchNormImpl::initialize() {

@@ -1,13 +1,17 @@
 #pragma once
 
+#include <utility>
+
 #include <torch/torch.h>
 
 #include <retention/base/export.h>
+#include <retention/nn/frozen.h>
+#include <retention/nn/inference.h>
 
 namespace retentive::nn {
 
 /// Layer normalisation over the last dimension. Keys `weight` and `bias` [C].
-class RETENTIVE_API LayerNormImpl : public torch::nn::Module {
+class RETENTIVE_API LayerNormImpl : public torch::nn::Module, public Preparable, public Frozen {
  public:
   LayerNormImpl(int64_t channels, double eps);
   ~LayerNormImpl() override;
@@ -18,17 +22,32 @@ class RETENTIVE_API LayerNormImpl : public torch::nn::Module {
   /// Weight 1, bias 0.
   void initialize();
 
+  void prepare(Preparation& preparation) override;
+  void train(bool on = true) override;
+  /// The output stays float when prepared, whatever flows inside the model.
+  void keep_output_float() { float_output_ = true; }
+
+  /// Of a prepared leaf: float copies of weight and bias, and the type of the output.
+  const torch::Tensor& packed_weight() const { return packed_weight_; }
+  const torch::Tensor& packed_bias() const { return packed_bias_; }
+  at::ScalarType output_type() const { return output_type_; }
+  double eps() const { return eps_; }
+
   torch::Tensor weight;
   torch::Tensor bias;
 
  private:
   double eps_;
+  bool float_output_ = false;
+  at::ScalarType output_type_ = at::kFloat;
+  torch::Tensor packed_weight_;
+  torch::Tensor packed_bias_;
 };
 TORCH_MODULE(LayerNorm);
 
 /// Batch normalisation of channels-last maps, eps 1e-5, momentum 0.1. Keys `weight`, `bias`, `running_mean`,
 /// `running_var` [C] and `num_batches_tracked` (int64 scalar).
-class RETENTIVE_API BatchNormImpl : public torch::nn::Module {
+class RETENTIVE_API BatchNormImpl : public torch::nn::Module, public Frozen {
  public:
   explicit BatchNormImpl(int64_t channels);
   ~BatchNormImpl() override;
@@ -39,6 +58,10 @@ class RETENTIVE_API BatchNormImpl : public torch::nn::Module {
 
   /// Weight 1, bias 0, running mean 0 and variance 1, no batches tracked.
   void initialize();
+
+  void train(bool on = true) override;
+  /// What evaluation mode computes, as y = scale x + shift: both [C].
+  std::pair<torch::Tensor, torch::Tensor> affine() const;
 
   torch::Tensor weight;
   torch::Tensor bias;

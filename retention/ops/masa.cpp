@@ -1,32 +1,27 @@
-#include <sstream>
 #include <string>
-#include <tuple>
 
 #include <torch/torch.h>
 
 #include <retention/base/error.h>
-#include <retention/kernels/decay.h>
+#include <retention/ops/detail/masa_paths.h>
+#include <retention/ops/detail/shape_text.h>
 #include <retention/ops/masa.h>
 
 namespace retentive {
 namespace {
 
 using at::Tensor;
-
-std::string shape_text(const Tensor& t) {
-  std::ostringstream text;
-  text << t.sizes();
-  return text.str();
-}
+using detail::MasaArguments;
 
 void check_arguments(const std::string& op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
                      const Tensor& angle) {
   const auto fail = [&](const std::string& what) { throw InvalidArgument("[" + op + "] " + what); };
   if (q.dim() != 5 || q.numel() == 0) {
-    fail("q is " + shape_text(q) + "; a non-empty [B, H, W, N, D] is accepted; reshape the projection to heads");
+    fail("q is " + detail::shape_text(q) +
+         "; a non-empty [B, H, W, N, D] is accepted; reshape the projection to heads");
   }
   if (k.sizes() != q.sizes() || v.sizes() != q.sizes()) {
-    fail("q is " + shape_text(q) + ", k is " + shape_text(k) + ", v is " + shape_text(v) +
+    fail("q is " + detail::shape_text(q) + ", k is " + detail::shape_text(k) + ", v is " + detail::shape_text(v) +
          "; the three must have one shape");
   }
   if (!q.is_floating_point() || k.dtype() != q.dtype() || v.dtype() != q.dtype()) {
@@ -37,11 +32,12 @@ void check_arguments(const std::string& op, const Tensor& q, const Tensor& k, co
   const auto dim = q.size(4);
   if (dim % 2 != 0) fail("head dim D is " + std::to_string(dim) + "; rotary pairs need an even D");
   if (log_gamma.dim() != 1 || log_gamma.size(0) != heads || log_gamma.scalar_type() != at::kFloat) {
-    fail("log_gamma is " + shape_text(log_gamma) + " " + std::string(log_gamma.dtype().name()) + " but q has N=" +
-         std::to_string(heads) + " heads (q is " + shape_text(q) + "); pass float32 [" + std::to_string(heads) + "]");
+    fail("log_gamma is " + detail::shape_text(log_gamma) + " " + std::string(log_gamma.dtype().name()) +
+         " but q has N=" + std::to_string(heads) + " heads (q is " + detail::shape_text(q) + "); pass float32 [" +
+         std::to_string(heads) + "]");
   }
   if (angle.dim() != 1 || angle.size(0) != dim || angle.scalar_type() != at::kFloat) {
-    fail("angle is " + shape_text(angle) + " " + std::string(angle.dtype().name()) +
+    fail("angle is " + detail::shape_text(angle) + " " + std::string(angle.dtype().name()) +
          " but q has head dim D=" + std::to_string(dim) + "; pass float32 [" + std::to_string(dim) + "]");
   }
 }
@@ -51,109 +47,61 @@ DecayMode parse_mode(std::string_view name) {
   throw InvalidArgument("[masa] decay_mode is \"" + std::string(name) + "\"; accepted: " + enum_choices<DecayMode>());
 }
 
-at::ScalarType compute_type(const Tensor& q) { return q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+// One operator in its three registrations: composed for any backend, fast for the CPU, fast with its gradient there.
+template <bool kDecomposed>
+struct Masa {
+  static constexpr const char* kName = kDecomposed ? "masa_decomposed" : "masa";
 
-// x_even cos - x_odd sin, x_odd cos + x_even sin, for interleaved channel pairs.
-Tensor rotate_pairs(const Tensor& x, const Tensor& sin, const Tensor& cos) {
-  const auto pairs = x.unflatten(-1, {-1, 2});
-  const auto even = pairs.select(-1, 0);
-  const auto odd = pairs.select(-1, 1);
-  return at::stack({even * cos - odd * sin, odd * cos + even * sin}, -1).flatten(-2);
-}
-
-// Calls fn(T*) with the element type of a freshly made contiguous CPU tensor.
-template <class F>
-Tensor make_table(at::IntArrayRef shape, at::ScalarType dtype, F&& fill) {
-  auto table = at::empty(shape, at::TensorOptions().dtype(dtype));
-  if (dtype == at::kDouble) {
-    fill(table.data_ptr<double>());
-  } else {
-    fill(table.data_ptr<float>());
+  static MasaArguments checked(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
+                               const Tensor& angle, double k_scale, std::string_view mode) {
+    check_arguments(kName, q, k, v, log_gamma, angle);
+    return {q, k, v, log_gamma, angle, k_scale, parse_mode(mode)};
   }
-  return table;
-}
 
-// sin, cos of shape [H, W, 1, D/2]: one entry per pair.
-std::tuple<Tensor, Tensor> rotary(const Tensor& q, const Tensor& angle) {
-  const auto height = q.size(1), width = q.size(2), dim = q.size(4);
-  const auto angles = angle.contiguous();
-  auto both = make_table({2, height, width, 1, dim}, compute_type(q), [&](auto* out) {
-    retention::rotary_table(height * width, dim, angles.data_ptr<float>(), out, out + height * width * dim);
-  });
-  both = both.slice(-1, 0, dim, 2);
-  return {both[0], both[1]};
-}
+  static Tensor composed(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
+                         const Tensor& angle, double k_scale, std::string_view mode) {
+    return detail::masa_composed(checked(q, k, v, log_gamma, angle, k_scale, mode), kDecomposed);
+  }
 
-// Log-decay of one axis for every head: [N, L, L].
-Tensor axis_decay(int64_t length, const Tensor& log_gamma, at::ScalarType dtype) {
-  const auto rates = log_gamma.contiguous();
-  return make_table({rates.size(0), length, length}, dtype, [&](auto* out) {
-    for (int64_t n = 0; n < rates.size(0); ++n) {
-      retention::symmetric_decay(length, rates.data_ptr<float>()[n], out + n * length * length);
+  static Tensor cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma, const Tensor& angle,
+                    double k_scale, std::string_view mode) {
+    const auto arguments = checked(q, k, v, log_gamma, angle, k_scale, mode);
+    const auto out = detail::masa_fast(arguments, kDecomposed);
+    return out.defined() ? out : detail::masa_composed(arguments, kDecomposed);
+  }
+
+  static Tensor autograd(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
+                         const Tensor& angle, double k_scale, std::string_view mode) {
+    const bool wants_grad = at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+    if (wants_grad) {
+      return detail::masa_with_gradient(checked(q, k, v, log_gamma, angle, k_scale, mode), kDecomposed);
     }
-  });
-}
+    const at::AutoDispatchBelowAutograd below;
+    return cpu(q, k, v, log_gamma, angle, k_scale, mode);
+  }
+};
 
-Tensor grid_decay(int64_t height, int64_t width, const Tensor& log_gamma, at::ScalarType dtype) {
-  const auto rates = log_gamma.contiguous();
-  const auto tokens = height * width;
-  return make_table({rates.size(0), tokens, tokens}, dtype, [&](auto* out) {
-    for (int64_t n = 0; n < rates.size(0); ++n) {
-      retention::manhattan_decay(height, width, rates.data_ptr<float>()[n], out + n * tokens * tokens);
-    }
-  });
-}
-
-Tensor decayed_softmax(const Tensor& scores, const Tensor& log_decay, DecayMode mode) {
-  if (mode == DecayMode::release) return at::softmax(scores + log_decay, -1);
-  return at::softmax(scores, -1) * log_decay.exp();
-}
-
-Tensor masa_composed(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma, const Tensor& angle,
-                     double k_scale, std::string_view mode_name) {
-  check_arguments("masa", q, k, v, log_gamma, angle);
-  const auto mode = parse_mode(mode_name);
-  const auto dtype = compute_type(q);
-  const auto [sin, cos] = rotary(q, angle);
-  const auto to_tokens = [](const Tensor& x) { return x.flatten(1, 2).transpose(1, 2); };  // [B, N, HW, D]
-  const auto queries = to_tokens(rotate_pairs(q.to(dtype), sin, cos));
-  const auto keys = to_tokens(rotate_pairs(k.to(dtype) * k_scale, sin, cos));
-  const auto scores = at::matmul(queries, keys.transpose(-1, -2));  // [B, N, HW, HW]
-  const auto weights = decayed_softmax(scores, grid_decay(q.size(1), q.size(2), log_gamma, dtype), mode);
-  const auto out = at::matmul(weights, to_tokens(v.to(dtype)));  // [B, N, HW, D]
-  return out.transpose(1, 2).reshape(q.sizes()).to(q.scalar_type());
-}
-
-Tensor masa_decomposed_composed(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
-                                const Tensor& angle, double k_scale, std::string_view mode_name) {
-  check_arguments("masa_decomposed", q, k, v, log_gamma, angle);
-  const auto mode = parse_mode(mode_name);
-  const auto dtype = compute_type(q);
-  const auto [sin, cos] = rotary(q, angle);
-  const auto queries = rotate_pairs(q.to(dtype), sin, cos);
-  const auto keys = rotate_pairs(k.to(dtype) * k_scale, sin, cos);
-  const auto pass = [&](const Tensor& values, const Tensor& log_decay, at::IntArrayRef order) {
-    const auto axis_last = [&](const Tensor& x) { return x.permute(order); };               // [B, other, N, axis, D]
-    const auto scores = at::matmul(axis_last(queries), axis_last(keys).transpose(-1, -2));  // [B, other, N, axis, axis]
-    return at::matmul(decayed_softmax(scores, log_decay, mode), axis_last(values));         // [B, other, N, axis, D]
-  };
-  const auto rows = pass(v.to(dtype), axis_decay(q.size(2), log_gamma, dtype), {0, 1, 3, 2, 4});
-  const auto rows_nhwc = rows.transpose(2, 3);  // [B, H, W, N, D]
-  const auto columns = pass(rows_nhwc, axis_decay(q.size(1), log_gamma, dtype), {0, 2, 3, 1, 4});
-  return columns.permute({0, 3, 1, 2, 4}).contiguous().to(q.scalar_type());  // [B, H, W, N, D]
-}
+constexpr const char* kArguments =
+    "(Tensor q, Tensor k, Tensor v, Tensor log_gamma, Tensor angle, float k_scale, str decay_mode=\"release\") -> "
+    "Tensor";
 
 }  // namespace
 
 TORCH_LIBRARY(retentive, m) {
-  m.def(
-      "masa(Tensor q, Tensor k, Tensor v, Tensor log_gamma, Tensor angle, float k_scale, str decay_mode=\"release\") "
-      "-> Tensor",
-      torch::dispatch(c10::DispatchKey::CompositeImplicitAutograd, masa_composed));
-  m.def(
-      "masa_decomposed(Tensor q, Tensor k, Tensor v, Tensor log_gamma, Tensor angle, float k_scale, "
-      "str decay_mode=\"release\") -> Tensor",
-      torch::dispatch(c10::DispatchKey::CompositeImplicitAutograd, masa_decomposed_composed));
+  m.def((std::string("masa") + kArguments).c_str(),
+        torch::dispatch(c10::DispatchKey::CompositeImplicitAutograd, Masa<false>::composed));
+  m.def((std::string("masa_decomposed") + kArguments).c_str(),
+        torch::dispatch(c10::DispatchKey::CompositeImplicitAutograd, Masa<true>::composed));
+}
+
+TORCH_LIBRARY_IMPL(retentive, CPU, m) {
+  m.impl("masa", Masa<false>::cpu);
+  m.impl("masa_decomposed", Masa<true>::cpu);
+}
+
+TORCH_LIBRARY_IMPL(retentive, AutogradCPU, m) {
+  m.impl("masa", Masa<false>::autograd);
+  m.impl("masa_decomposed", Masa<true>::autograd);
 }
 
 namespace {

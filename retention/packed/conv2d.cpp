@@ -2,8 +2,8 @@
 
 #include <retention/base/error.h>
 #include <retention/packed/conv2d.h>
-#include <retention/packed/engine.h>
-#include <retention/packed/lru.h>
+#include <retention/packed/detail/engine.h>
+#include <retention/packed/detail/lru.h>
 
 namespace retentive::packed {
 namespace {

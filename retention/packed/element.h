@@ -1,16 +1,12 @@
 #pragma once
 
-#include <cstdint>
-
+#include <retention/base/activation.h>
 #include <retention/base/precision.h>
 
 namespace retentive::packed {
 
 /// Number type of one buffer.
 enum class Element { f32, bf16, s8 };
-
-/// What is applied to a product after its bias.
-enum class Activation { none, gelu, silu };
 
 /// The type of the activations that a product of that precision takes.
 constexpr Element input_element(Precision precision) {

@@ -7,7 +7,7 @@
 #include <retention/base/buffer_pool.h>
 #include <retention/base/cpu_isa.h>
 #include <retention/base/error.h>
-#include <retention/packed/engine.h>
+#include <retention/packed/detail/engine.h>
 
 namespace retentive::packed {
 namespace {

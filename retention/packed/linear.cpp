@@ -1,9 +1,9 @@
 #include <vector>
 
 #include <retention/base/error.h>
-#include <retention/packed/engine.h>
+#include <retention/packed/detail/engine.h>
 #include <retention/packed/linear.h>
-#include <retention/packed/lru.h>
+#include <retention/packed/detail/lru.h>
 
 namespace retentive::packed {
 namespace {

@@ -248,9 +248,9 @@ TEST_CASE("classify: models without weights and contradictions are refused") {
   const auto conflict = retentive_program({"classify", "--model", "rmt_t", "--weights", kWeights, sample});
   CHECK(conflict.exit_code == 1);
   CHECK_THAT(conflict.err, Contains("rmt_t") && Contains("rmt_nano"));
-  const auto precision = retentive_program({"classify", "--precision", "bf16", sample});
+  const auto precision = retentive_program({"classify", "--precision", "int4", sample});
   CHECK(precision.exit_code == 1);
-  CHECK_THAT(precision.err, Contains("bf16") && Contains("fp32"));
+  CHECK_THAT(precision.err, Contains("int4") && Contains("fp32"));
   const auto absent = retentive_program({"classify", "--weights", "/nonexistent/w.safetensors", sample});
   CHECK(absent.exit_code == 1);
   CHECK_THAT(absent.err, Contains("/nonexistent/w.safetensors"));

@@ -66,7 +66,10 @@ TEST_CASE("MaSA ops equal the naive reference on odd shapes", "[masa]") {
   }
 }
 
-TEST_CASE("MaSA ops compute bfloat16 input in float32", "[masa]") {
+TEST_CASE("MaSA ops round bfloat16 input only where they must", "[masa]") {
+  // Rotated q and k, probabilities and the result may be rounded once each, to 2^-8 of themselves.
+  constexpr double kBound = 4.0 / 256;
+
   for (const bool decomposed : {false, true}) {
     Inputs in({2, 7, 5, 3, 16}, torch::kFloat);
     for (auto* x : {&in.q, &in.k, &in.v}) *x = x->to(torch::kBFloat16).to(torch::kFloat);
@@ -74,7 +77,7 @@ TEST_CASE("MaSA ops compute bfloat16 input in float32", "[masa]") {
     for (auto* x : {&in.q, &in.k, &in.v}) *x = x->to(torch::kBFloat16);
     const auto rounded = run(in, decomposed);
     CHECK(rounded.scalar_type() == torch::kBFloat16);
-    CHECK(deviation(rounded, exact.to(torch::kBFloat16)) == 0);
+    CHECK(deviation(rounded, exact) < kBound);
   }
 }
 

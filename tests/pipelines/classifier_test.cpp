@@ -166,7 +166,7 @@ TEST_CASE("Classifier refuses what it cannot run and says what to do") {
     change(options);
     Classifier::from_file(weights, options);
   };
-  CHECK_THAT(message_of<Unsupported>([&] { load_with([](auto& o) { o.precision = models::Precision::bf16; }); }),
+  CHECK_THAT(message_of<Unsupported>([&] { load_with([](auto& o) { o.precision = Precision::int4; }); }),
              Contains("bf16") && Contains("fp32"));
   CHECK_THAT(message_of<InvalidArgument>([&] { load_with([](auto& o) { o.threads = -1; }); }), Contains("threads"));
   CHECK_THAT(message_of<InvalidArgument>([&] { load_with([](auto& o) { o.max_pixels = 0; }); }),

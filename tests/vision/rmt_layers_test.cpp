@@ -49,7 +49,7 @@ TEST_CASE("MaSA modules equal the reference, gradients included", "[masa][fixtur
     fixture.load_into(*module, name + "/");
     RelativePosition position(channels, heads, item["initial_value"], item["heads_range"]);
     check_case(fixture, name, *module, kMasaGrads, forward_worst, grad_worst,
-               [&](const Tensor& x) { return module->forward(x, position); });
+               [&](const Tensor& x) { return module->forward(x, position, {}); });
 
     const auto mid = [&](const char* key) { return fixture.get(name + key).unflatten(-1, {heads, -1}); };
     const auto attend = decomposed ? &masa_decomposed : &masa;
@@ -89,7 +89,7 @@ TEST_CASE("feed-forward and blocks equal the reference", "[fixture]") {
   ConvFeedForward ffn(24, 72);
   fixture.load_into(*ffn, "ffn/");
   check_case(fixture, "ffn", *ffn, kBlockGrads, forward_worst, grad_worst,
-             [&](const Tensor& x) { return ffn->forward(x); });
+             [&](const Tensor& x) { return ffn->forward(x, {}); });
   const auto description = read_fixture_json("rmt/ops_blocks.json");
   REQUIRE(description["cases"].size() == 10);
   for (const auto& item : description["cases"]) {

@@ -1,0 +1,88 @@
+#include <retention/kernels/cpe_layer_norm.h>
+#include <retention/nn/detail/packed_call.h>
+#include <retention/nn/epilogue.h>
+#include <retention/nn/groups.h>
+#include <retention/ops/detail/elements.h>
+#include <retention/ops/memory.h>
+
+namespace retentive::nn {
+
+torch::Tensor ConvBnGroup::forward(const torch::Tensor& x, Activation activation) {
+  if (!packed_) return activate(norm_->forward(conv_->forward(x)), activation);
+  conv_->check_no_grad(x);
+  return detail::run_conv(*packed_, x, activation, output_type_);
+}
+
+void ConvBnGroup::prepare(Preparation& preparation, const std::string& child, bool float_output) {
+  const auto [scale, shift] = norm_->affine();
+  const auto& options = conv_->options();
+  const packed::Conv2dShape shape{options.in_channels, options.out_channels, options.kernel, options.stride};
+  packed_ = detail::pack_conv(preparation, child, shape, conv_->weight * scale.view({-1, 1, 1, 1}),
+                              conv_->bias * scale + shift);
+  output_type_ = float_output ? at::kFloat : preparation.activation_type();
+  conv_->freeze(*conv_);
+  norm_->freeze(*norm_);
+}
+
+torch::Tensor LinearBnGroup::forward(const torch::Tensor& x, Activation activation) {
+  if (!packed_) return activate(norm_->forward(linear_->forward(x)), activation);
+  linear_->check_no_grad(x);
+  return detail::run_linear(*packed_, x, activation, {}, at::kFloat);
+}
+
+void LinearBnGroup::prepare(Preparation& preparation, const std::string& child) {
+  const auto [scale, shift] = norm_->affine();
+  packed_ =
+      detail::pack_linear(preparation, child, linear_->weight * scale.unsqueeze(1), linear_->bias * scale + shift);
+  linear_->freeze(*linear_);
+  norm_->freeze(*norm_);
+}
+
+std::vector<torch::Tensor> ProjectionGroup::forward(const torch::Tensor& x) {
+  std::vector<torch::Tensor> outputs;
+  if (!packed_) {
+    for (auto& part : parts_) outputs.push_back(part->forward(x));
+    return outputs;
+  }
+  parts_.front()->check_no_grad(x);
+  const auto all = detail::run_linear(*packed_, x, Activation::none, {}, output_type_);  // [..., sum of out_i]
+  return all.split_with_sizes(widths_, -1);
+}
+
+void ProjectionGroup::prepare(Preparation& preparation, const std::string& child) {
+  std::vector<torch::Tensor> weights, biases;
+  for (auto& part : parts_) {
+    weights.push_back(part->weight);
+    biases.push_back(part->bias);
+    widths_.push_back(part->weight.size(0));
+  }
+  packed_ = detail::pack_linear(preparation, child, torch::cat(weights), torch::cat(biases));
+  output_type_ = preparation.activation_type();
+  for (auto& part : parts_) part->freeze(*part);
+}
+
+std::pair<torch::Tensor, torch::Tensor> ResidualConvNormGroup::forward(const torch::Tensor& x) {
+  if (conv_->frozen() && conv_->kernel() == 3 && x.is_contiguous() && x.scalar_type() == at::kFloat) {
+    using retentive::detail::elements;
+    using retentive::detail::mutable_elements;
+    conv_->check_no_grad(x);
+    const retention::CpeNormProblem problem{.batch = x.size(0),
+                                            .height = x.size(1),
+                                            .width = x.size(2),
+                                            .channels = x.size(3),
+                                            .eps = static_cast<float>(norm_->eps())};
+    const retention::CpeNormWeights weights{
+        elements<float>(conv_->taps(/*add_input=*/true)), elements<float>(conv_->packed_bias()),
+        elements<float>(norm_->packed_weight()), elements<float>(norm_->packed_bias())};
+    auto position = pooled_empty(x.sizes(), at::kFloat), y = pooled_empty(x.sizes(), norm_->output_type());
+    const bool done = retentive::detail::for_element_type(y.scalar_type(), [&](auto type) {
+      return retention::cpe_layer_norm(problem, elements<float>(x), weights, mutable_elements<float>(position),
+                                       mutable_elements<decltype(type)>(y), at::get_num_threads());
+    });
+    if (done) return {position, y};
+  }
+  const auto y = conv_->forward(x, {.add_input = true});
+  return {y, norm_->forward(y)};
+}
+
+}  // namespace retentive::nn

@@ -1,0 +1,116 @@
+#include <retention/base/error.h>
+#include <retention/kernels/quantize.h>
+#include <retention/nn/detail/packed_call.h>
+#include <retention/ops/detail/elements.h>
+#include <retention/ops/memory.h>
+
+namespace retentive::nn::detail {
+namespace {
+
+packed::Element element_of(at::ScalarType type) {
+  return type == at::kBFloat16 ? packed::Element::bf16 : packed::Element::f32;
+}
+
+at::ScalarType input_type(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
+
+// Rows of x as int8 with one scale each.
+struct Quantised {
+  explicit Quantised(const torch::Tensor& x)
+      : values(pooled_empty(x.sizes(), at::kChar)), scales(pooled_empty({x.numel() / x.size(-1)}, at::kFloat)) {
+    const auto source = x.scalar_type() == at::kBFloat16 ? x.contiguous() : x.to(at::kFloat).contiguous();
+    const retention::QuantizeProblem problem{.rows = scales.numel(), .channels = x.size(-1)};
+    const retention::QuantizedRows rows{values.mutable_data_ptr<int8_t>(), scales.mutable_data_ptr<float>()};
+    const bool done = retentive::detail::for_element_type(source.scalar_type(), [&](auto type) {
+      return retention::quantize_rows(problem, retentive::detail::elements<decltype(type)>(source), rows,
+                                      at::get_num_threads());
+    });
+    if (!done) throw Unsupported("[int8] no kernel quantises rows on this processor; use fp32");
+  }
+
+  torch::Tensor values;
+  torch::Tensor scales;
+};
+
+// pack(precision), or pack(fp32) with the reason when the library has nothing for `precision`.
+template <class Pack>
+auto pack_or_fall_back(Preparation& preparation, Precision precision, const std::string& child,
+                       const std::string& operation, const Pack& pack) {
+  std::string reason;
+  auto packed = [&] {
+    try {
+      return pack(precision);
+    } catch (const Unsupported& error) {
+      if (precision == Precision::fp32) throw;
+      reason = error.what();
+      return pack(Precision::fp32);
+    }
+  }();
+  preparation.report(child, operation, packed->precision(), "oneDNN " + packed->implementation(), reason);
+  return packed;
+}
+
+std::string arrow(int64_t in, int64_t out) { return " " + std::to_string(in) + " -> " + std::to_string(out); }
+
+}  // namespace
+
+std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
+                                                  const torch::Tensor& weight, const torch::Tensor& bias) {
+  const auto out = weight.size(0), in = weight.size(1);
+  const auto w = weight.to(at::kFloat).contiguous(), b = bias.to(at::kFloat).contiguous();
+  const auto pack = [&](Precision precision) {
+    return std::make_shared<const packed::Linear>(in, out, precision, w.const_data_ptr<float>(),
+                                                  b.const_data_ptr<float>());
+  };
+  return pack_or_fall_back(preparation, preparation.precision(), child, "linear" + arrow(in, out), pack);
+}
+
+std::shared_ptr<const packed::Conv2d> pack_conv(Preparation& preparation, const std::string& child,
+                                                const packed::Conv2dShape& shape, const torch::Tensor& weight,
+                                                const torch::Tensor& bias) {
+  const auto w = weight.to(at::kFloat).contiguous(), b = bias.to(at::kFloat).contiguous();
+  const auto k = std::to_string(shape.kernel);
+  const auto operation = "conv " + k + "x" + k + arrow(shape.in_channels, shape.out_channels);
+  const auto pack = [&](Precision precision) {
+    return std::make_shared<const packed::Conv2d>(shape, precision, w.const_data_ptr<float>(),
+                                                  b.const_data_ptr<float>());
+  };
+  return pack_or_fall_back(preparation, preparation.conv_precision(), child, operation, pack);
+}
+
+torch::Tensor run_linear(const packed::Linear& linear, const torch::Tensor& x, Activation activation,
+                         const torch::Tensor& residual, at::ScalarType output) {
+  auto shape = x.sizes().vec();
+  const int64_t rows = x.numel() / shape.back();
+  shape.back() = linear.out();
+  const bool accumulate = residual.defined();
+  auto y = accumulate ? residual : pooled_empty(shape, output);  // [..., out]
+  const packed::LinearCall call{.activation = activation,
+                                .accumulate = accumulate,
+                                .output = accumulate ? packed::Element::f32 : element_of(output),
+                                .threads = at::get_num_threads()};
+  if (linear.precision() == Precision::int8) {
+    const Quantised input(x);
+    linear.run(rows, input.values.const_data_ptr(), input.scales.const_data_ptr<float>(), y.mutable_data_ptr(), call);
+  } else {
+    const auto input = x.to(input_type(linear.precision())).contiguous();
+    linear.run(rows, input.const_data_ptr(), nullptr, y.mutable_data_ptr(), call);
+  }
+  return y;
+}
+
+torch::Tensor run_conv(const packed::Conv2d& conv, const torch::Tensor& x, Activation activation,
+                       at::ScalarType output) {
+  const auto side = [&](int64_t n) { return (n + conv.shape().stride - 1) / conv.shape().stride; };
+  const packed::Conv2dCall call{.batch = x.size(0),
+                                .height = x.size(1),
+                                .width = x.size(2),
+                                .activation = activation,
+                                .output = element_of(output),
+                                .threads = at::get_num_threads()};
+  const auto input = x.to(input_type(conv.precision())).contiguous();
+  auto y = pooled_empty({call.batch, side(call.height), side(call.width), conv.shape().out_channels}, output);
+  conv.run(input.const_data_ptr(), 1.0f, y.mutable_data_ptr(), call);
+  return y;  // [B, h, w, out]
+}
+
+}  // namespace retentive::nn::detail
