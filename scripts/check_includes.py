@@ -22,10 +22,10 @@ ALLOWED = {
 ALLOWED["models"] = ALLOWED["vision"] + ["vision", "models/formats"]
 ALLOWED["models/training"] = ALLOWED["models"] + ["models", "datasets"]
 ALLOWED["models/pipelines"] = ALLOWED["models"] + ["models", "datasets"]
-ALLOWED["apps"] = ALLOWED["models/training"] + ["models/training", "models/pipelines"]
+ALLOWED["apps"] = ALLOWED["models/training"] + ["models/training", "models/pipelines", "bench"]
 ALLOWED["examples"] = ALLOWED["apps"]
 ALLOWED["tests"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
-ALLOWED["bench"] = ALLOWED["tests"]
+ALLOWED["bench"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 
 TORCH_FREE = {"retention/base", "retention/kernels", "retention/packed", "vision/structures.h", "models/formats",
               "datasets"}

@@ -1,7 +1,9 @@
+#include <retention/base/op_profile.h>
 #include <retention/kernels/depthwise.h>
 #include <retention/nn/conv2d.h>
 #include <retention/nn/epilogue.h>
 #include <retention/ops/detail/elements.h>
+#include <retention/ops/detail/shape_text.h>
 #include <retention/ops/memory.h>
 
 namespace retentive::nn {
@@ -43,6 +45,8 @@ DepthwiseConv2dImpl::~DepthwiseConv2dImpl() = default;
 torch::Tensor DepthwiseConv2dImpl::forward(const torch::Tensor& x, const DepthwiseCall& call) {
   if (!frozen()) return composed(x, call, weight, bias);
   check_no_grad(x);
+  const auto name = [&] { return "depthwise " + std::to_string(kernel_) + " " + retentive::detail::map_text(x); };
+  const OpTimer timer(name, static_cast<double>(x.numel() * kernel_ * kernel_));
   const auto stride = token_stride(x);
   const bool compact_addend = !call.addend.defined() || call.addend.is_contiguous();
   if (stride > 0 && compact_addend && call.input_activation != Activation::silu) {

@@ -1,8 +1,10 @@
+#include <retention/base/op_profile.h>
 #include <retention/kernels/cpe_layer_norm.h>
 #include <retention/nn/detail/packed_call.h>
 #include <retention/nn/epilogue.h>
 #include <retention/nn/groups.h>
 #include <retention/ops/detail/elements.h>
+#include <retention/ops/detail/shape_text.h>
 #include <retention/ops/memory.h>
 
 namespace retentive::nn {
@@ -66,6 +68,8 @@ std::pair<torch::Tensor, torch::Tensor> ResidualConvNormGroup::forward(const tor
     using retentive::detail::elements;
     using retentive::detail::mutable_elements;
     conv_->check_no_grad(x);
+    const OpTimer timer([&] { return "position + norm " + retentive::detail::map_text(x); },
+                        static_cast<double>(x.numel() * 9));
     const retention::CpeNormProblem problem{.batch = x.size(0),
                                             .height = x.size(1),
                                             .width = x.size(2),

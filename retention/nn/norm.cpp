@@ -1,4 +1,5 @@
 #include <retention/base/error.h>
+#include <retention/base/op_profile.h>
 #include <retention/kernels/layer_norm.h>
 #include <retention/nn/norm.h>
 #include <retention/ops/detail/elements.h>
@@ -22,6 +23,7 @@ LayerNormImpl::~LayerNormImpl() = default;
 torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
   if (!frozen()) return torch::layer_norm(x, weight.sizes(), weight, bias, eps_);
   check_no_grad(x);
+  const OpTimer timer([&] { return "layer norm " + retentive::detail::map_text(x); }, 0);
   const auto source = x.to(at::kFloat).contiguous();
   const retention::LayerNormProblem problem{
       .rows = x.numel() / x.size(-1), .channels = x.size(-1), .eps = static_cast<float>(eps_)};

@@ -1,4 +1,5 @@
 #include <retention/base/error.h>
+#include <retention/base/op_profile.h>
 #include <retention/kernels/quantize.h>
 #include <retention/nn/detail/packed_call.h>
 #include <retention/ops/detail/elements.h>
@@ -83,6 +84,8 @@ torch::Tensor run_linear(const packed::Linear& linear, const torch::Tensor& x, A
   const int64_t rows = x.numel() / shape.back();
   shape.back() = linear.out();
   const bool accumulate = residual.defined();
+  const auto name = [&] { return "linear" + arrow(linear.in(), linear.out()); };
+  const OpTimer timer(name, static_cast<double>(rows) * static_cast<double>(linear.in() * linear.out()));
   auto y = accumulate ? residual : pooled_empty(shape, output);  // [..., out]
   const packed::LinearCall call{.activation = activation,
                                 .accumulate = accumulate,
@@ -107,6 +110,10 @@ torch::Tensor run_conv(const packed::Conv2d& conv, const torch::Tensor& x, Activ
                                 .activation = activation,
                                 .output = element_of(output),
                                 .threads = at::get_num_threads()};
+  const auto& shape = conv.shape();
+  const auto name = [&] { return "conv" + arrow(shape.in_channels, shape.out_channels); };
+  const auto taps = static_cast<double>(shape.kernel * shape.kernel * shape.in_channels * shape.out_channels);
+  const OpTimer timer(name, static_cast<double>(call.batch * side(call.height) * side(call.width)) * taps);
   const auto input = x.to(input_type(conv.precision())).contiguous();
   auto y = pooled_empty({call.batch, side(call.height), side(call.width), conv.shape().out_channels}, output);
   conv.run(input.const_data_ptr(), 1.0f, y.mutable_data_ptr(), call);

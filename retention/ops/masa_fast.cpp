@@ -1,10 +1,12 @@
 #include <torch/torch.h>
 
+#include <retention/base/op_profile.h>
 #include <retention/kernels/masa.h>
 #include <retention/kernels/masa_backward.h>
 #include <retention/ops/detail/elements.h>
 #include <retention/ops/detail/masa_paths.h>
 #include <retention/ops/detail/rotary_cache.h>
+#include <retention/ops/detail/shape_text.h>
 #include <retention/ops/masa.h>
 #include <retention/ops/memory.h>
 
@@ -127,6 +129,10 @@ Tensor masa_fast(const MasaArguments& arguments, bool decomposed) {
   const auto type = arguments.q.scalar_type();
   if (type != at::kFloat && type != at::kBFloat16) return {};
   if (retention::masa_implementation<float>() == nullptr) return {};
+  const auto& q = arguments.q;
+  const auto keys = decomposed ? q.size(1) + q.size(2) : q.size(1) * q.size(2);
+  const auto name = [&] { return std::string(decomposed ? "masa decomposed " : "masa full ") + map_text(q); };
+  const OpTimer timer(name, 2.0 * static_cast<double>(q.numel()) * static_cast<double>(keys));
   const Inputs inputs(arguments);
   auto out = pooled_empty(arguments.q.sizes(), type);
   const bool done =

@@ -8,6 +8,7 @@
 #include <retention/base/cpu_isa.h>
 #include <retention/base/error.h>
 #include <retention/packed/detail/engine.h>
+#include <retention/packed/library.h>
 
 namespace retentive::packed {
 namespace {
@@ -43,6 +44,11 @@ dnnl::engine make_engine() {
 }
 
 }  // namespace
+
+std::string onednn_version() {
+  const dnnl_version_t* loaded = dnnl_version();
+  return std::to_string(loaded->major) + "." + std::to_string(loaded->minor) + "." + std::to_string(loaded->patch);
+}
 
 const dnnl::engine& engine() {
   static const dnnl::engine instance = make_engine();

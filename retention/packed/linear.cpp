@@ -2,8 +2,8 @@
 
 #include <retention/base/error.h>
 #include <retention/packed/detail/engine.h>
-#include <retention/packed/linear.h>
 #include <retention/packed/detail/lru.h>
+#include <retention/packed/linear.h>
 
 namespace retentive::packed {
 namespace {

@@ -1,0 +1,104 @@
+#include <iostream>
+#include <memory>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include <apps/command.h>
+#include <bench/latency.h>
+#include <retention/base/error.h>
+
+namespace retentive::apps {
+namespace {
+
+struct LatencyFlags {
+  bench::LatencyOptions options;
+  std::string size = "224";
+  bool profile = false;
+  bool json = false;
+  bool serve = false;
+};
+
+struct CompareFlags {
+  std::string before;
+  std::string after;
+  double threshold = 5;
+};
+
+// "224" or "480x640" (height x width).
+void parse_size(const std::string& text, bench::LatencyOptions& options) {
+  std::istringstream in(text);
+  char cross = 'x';
+  const bool first = static_cast<bool>(in >> options.height);
+  options.width = options.height;
+  const bool second = in.eof() || (in >> cross >> options.width && cross == 'x' && in.peek() == EOF);
+  if (first && second && options.height >= 1 && options.width >= 1) return;
+  throw InvalidArgument("[bench] --size is \"" + text + "\"; a side such as 224, or HEIGHTxWIDTH such as 480x640");
+}
+
+// Answers lines `run N` on stdin with {"times_ms": [...]}, for comparisons that interleave several programs.
+int serve(const bench::LatencyOptions& options) {
+  bench::LatencyBench bench(options);
+  bench.run(options.warmup);
+  std::cout << nlohmann::json{{"ready", true}, {"peak_rss_mb", bench::peak_rss_mb()}} << std::endl;
+  for (std::string word; std::cin >> word;) {
+    int repetitions = 0;
+    if (word != "run" || !(std::cin >> repetitions) || repetitions < 1) {
+      throw InvalidArgument("[bench] --serve takes lines `run N` with N of at least 1");
+    }
+    const auto times = bench.run(repetitions);
+    std::cout << nlohmann::json{{"times_ms", times}, {"peak_rss_mb", bench::peak_rss_mb()}} << std::endl;
+  }
+  return kSuccess;
+}
+
+int latency(LatencyFlags flags) {
+  parse_size(flags.size, flags.options);
+  if (flags.serve) return serve(flags.options);
+  const auto result = bench::measure_latency(flags.options, flags.profile);
+  std::cout << (flags.json ? bench::latency_json(result) + "\n" : bench::latency_text(result));
+  return kSuccess;
+}
+
+int compare(const CompareFlags& flags) {
+  const auto result = bench::compare_latency(flags.before, flags.after);
+  std::cout << result.text;
+  return result.ratio.low > 1 + flags.threshold / 100 ? kFailure : kSuccess;
+}
+
+void add_latency_options(CLI::App& app, LatencyFlags& flags) {
+  auto& options = flags.options;
+  app.add_option("--model", options.model, "registered model; rmt_t by default");
+  app.add_option("--weights", options.weights, "weights file; default: initial weights from a fixed seed");
+  app.add_option("--size", flags.size, "image side, or HEIGHTxWIDTH; 224 by default");
+  app.add_option("--batch", options.batch, "images a pass; 1 by default")->check(CLI::Range(1, 4096));
+  app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+  add_enum_option(app, "--precision", options.precision, "number type of the network");
+  app.add_option("--warmup", options.warmup, "passes before the first that counts; 5")->check(CLI::Range(0, 10'000));
+  app.add_option("--reps", options.repetitions, "passes that count; 30")->check(CLI::Range(1, 1'000'000));
+  app.add_flag("--profile", flags.profile, "also a table of the time by operation");
+  auto* json = app.add_flag("--json", flags.json, "one JSON object, for `bench compare`");
+  app.add_flag("--serve", flags.serve, "time passes when told so: lines `run N` on stdin, answers in JSON")
+      ->excludes(json);
+}
+
+}  // namespace
+
+Command bench_command() {
+  return {"bench", "Measure speed and memory", [](CLI::App& app) -> Action {
+            auto latency_flags = std::make_shared<LatencyFlags>();
+            auto compare_flags = std::make_shared<CompareFlags>();
+            auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
+            auto* compare_app =
+                app.add_subcommand("compare", "two results of `bench latency --json`; exit 1 on a significant loss");
+            app.require_subcommand(1);
+            add_latency_options(*latency_app, *latency_flags);
+            compare_app->add_option("before", compare_flags->before, "result file")->required();
+            compare_app->add_option("after", compare_flags->after, "result file")->required();
+            compare_app->add_option("--threshold", compare_flags->threshold, "loss in percent that fails; 5")
+                ->check(CLI::Range(0.0, 1000.0));
+            return [=] { return compare_app->parsed() ? compare(*compare_flags) : latency(*latency_flags); };
+          }};
+}
+
+}  // namespace retentive::apps

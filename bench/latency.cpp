@@ -1,0 +1,109 @@
+#include <chrono>
+
+#include <ATen/Parallel.h>
+
+#include <bench/latency.h>
+#include <models/checkpoint.h>
+#include <models/registry.h>
+#include <retention/base/error.h>
+#include <retention/nn/inference.h>
+
+namespace retentive::bench {
+namespace {
+
+constexpr int64_t kCheckedSide = 224;
+
+std::shared_ptr<vision::BackboneImpl> load(const LatencyOptions& options) {
+  if (options.weights.empty()) {
+    auto model = models::build(models::find_model(options.model).config, /*seed=*/0);
+    model->eval();
+    return model;
+  }
+  models::ModelChoice choice;
+  if (!options.model.empty()) choice.name = options.model;
+  auto model = models::load_model(options.weights, choice).model;
+  model->eval();
+  return model;
+}
+
+// max|a-b| / max(1, max|b|).
+double deviation_of(const torch::Tensor& a, const torch::Tensor& b) {
+  const auto difference = (a - b).abs().max().item<double>();
+  return difference / std::max(1.0, b.abs().max().item<double>());
+}
+
+// What rounding may do to features of unit size after tens of layers: far above what is seen, far below a wrong kernel.
+double tolerance(Precision precision) {
+  return precision == Precision::fp32 ? 1e-4 : precision == Precision::bf16 ? 0.1 : 0.4;
+}
+
+}  // namespace
+
+LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options), model_(load(options)) {
+  if (options_.threads > 0) at::set_num_threads(options_.threads);
+  options_.threads = at::get_num_threads();
+  const c10::InferenceMode inference;
+  const auto channels = models::in_channels(models::find_model(options.model).config);
+  const auto generator = at::detail::createCPUGenerator(1);
+  const auto random = [&](int64_t batch, int64_t height, int64_t width) {
+    return torch::randn({batch, channels, height, width}, generator);
+  };
+  const auto checked = random(1, std::min(options.height, kCheckedSide), std::min(options.width, kCheckedSide));
+  const auto plain = model_->forward_features(checked).to(torch::kFloat).clone();
+  nn::prepare_inference(*model_, {.precision = options.precision});
+  deviation_ = deviation_of(model_->forward_features(checked).to(torch::kFloat), plain);
+  if (!(deviation_ <= tolerance(options.precision))) {
+    throw StateError("[bench] " + options.model + " prepared in " + std::string(enum_name(options.precision)) +
+                     " deviates from the plain model by " + std::to_string(deviation_) + " (at most " +
+                     std::to_string(tolerance(options.precision)) +
+                     " is accepted): no speed is measured of a wrong result; run scripts/test.sh");
+  }
+  image_ = random(options.batch, options.height, options.width);
+}
+
+std::vector<double> LatencyBench::run(int repetitions) {
+  const c10::InferenceMode inference;
+  std::vector<double> milliseconds;
+  for (int i = 0; i < repetitions; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    model_->forward(image_);
+    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+    milliseconds.push_back(spent.count());
+  }
+  return milliseconds;
+}
+
+std::map<std::string, OpProfile::Row> LatencyBench::profile(int repetitions) {
+  const OpProfile profile;
+  run(repetitions);
+  return profile.rows();
+}
+
+double LatencyBench::macs() const {
+  return static_cast<double>(options_.batch) * static_cast<double>(model_->macs(options_.height, options_.width));
+}
+
+LatencyResult measure_latency(const LatencyOptions& options, bool with_profile) {
+  constexpr int kProfiled = 10;
+  LatencyBench bench(options);
+  LatencyResult result;
+  result.options = bench.options();
+  result.machine = describe_machine();
+  bench.run(options.warmup);
+  result.times_ms = bench.run(options.repetitions);
+  result.summary = summarise(result.times_ms);
+  result.macs = bench.macs();
+  result.deviation = bench.deviation();
+  result.peak_rss_mb = peak_rss_mb();
+  result.peak_gmacs_per_s = peak_gmacs_per_s(options.precision, result.options.threads);
+  if (!with_profile) return result;
+  result.profile = bench.profile(kProfiled);
+  for (auto& [operation, row] : result.profile) {
+    row.calls /= kProfiled;
+    row.milliseconds /= kProfiled;
+    row.gmacs /= kProfiled;
+  }
+  return result;
+}
+
+}  // namespace retentive::bench

@@ -1,0 +1,121 @@
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include <torch/version.h>
+
+#include <bench/machine.h>
+#include <bench/statistics.h>
+#include <models/version.h>
+#include <retention/base/bfloat16.h>
+#include <retention/base/cpu_isa.h>
+#include <retention/packed/library.h>
+#include <retention/packed/linear.h>
+
+namespace retentive::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::vector<int> allowed_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> processors;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return processors;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) processors.push_back(cpu);
+  }
+  return processors;
+}
+
+void pin(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+}  // namespace
+
+double pingpong_ns() {
+  constexpr int kTrips = 20'000;
+  const auto processors = allowed_processors();
+  if (processors.size() < 2) return 0;
+  alignas(64) std::atomic<int> turn{0};
+  const auto play = [&](int processor, int mine) {
+    pin(processor);
+    for (int trip = 0; trip < kTrips; ++trip) {
+      while (turn.load(std::memory_order_acquire) != mine) {
+      }
+      turn.store(1 - mine, std::memory_order_release);
+    }
+  };
+  std::thread second(play, processors[1], 1);
+  double nanoseconds = 0;
+  std::thread first([&] {
+    const auto start = Clock::now();
+    play(processors[0], 0);
+    nanoseconds = std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+  });
+  first.join();
+  second.join();
+  return nanoseconds / kTrips;
+}
+
+const char* cache_state(double nanoseconds) { return nanoseconds <= 250 ? "fast" : "slow"; }
+
+Machine describe_machine() {
+  Machine machine;
+  machine.cpu = cpu_name();
+  machine.isa = enum_name(cpu_isa());
+  machine.cores = static_cast<int64_t>(allowed_processors().size());
+  machine.retentive = models::version();
+  machine.libtorch = TORCH_VERSION;
+  machine.onednn = packed::onednn_version();
+  double load = 0;
+  if (getloadavg(&load, 1) == 1) machine.load = load;
+  machine.pingpong_ns = pingpong_ns();
+  return machine;
+}
+
+double peak_gmacs_per_s(Precision precision, int threads) {
+  constexpr int64_t kSide = 1024;
+  constexpr int kRuns = 12;
+  const std::vector<float> ones(kSide * kSide, 1.0f);
+  const packed::Linear linear(kSide, kSide, precision, ones.data(), nullptr);
+  // Bits of any element type: int8 and bf16 values of 0 to start from.
+  const std::vector<float> x(kSide * kSide);
+  std::vector<float> y(kSide * kSide);
+  std::vector<double> seconds;
+  for (int run = 0; run < kRuns; ++run) {
+    const auto start = Clock::now();
+    linear.run(kSide, x.data(), ones.data(), y.data(), {.threads = threads});
+    if (run >= 2) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return static_cast<double>(kSide * kSide * kSide) * 1e-9 / percentile(seconds, 0.1);
+}
+
+double peak_rss_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+}  // namespace retentive::bench

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include <retention/base/export.h>
+
+namespace retentive {
+
+/// Time spent in each kind of operation while it is active; at most one is. Operations of several threads add up.
+class RETENTIVE_API OpProfile {
+ public:
+  struct Row {
+    int64_t calls = 0;
+    double milliseconds = 0;
+    double gmacs = 0;
+  };
+
+  OpProfile();
+  ~OpProfile();
+  OpProfile(const OpProfile&) = delete;
+  OpProfile& operator=(const OpProfile&) = delete;
+
+  static OpProfile* active();
+  void add(const std::string& operation, double milliseconds, double macs);
+  /// By operation.
+  std::map<std::string, Row> rows() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, Row> rows_;
+};
+
+/// Times its own scope for the active profile; costs one load when there is none. `name()` gives the operation.
+template <class Name>
+class OpTimer {
+ public:
+  OpTimer(Name name, double macs) : profile_(OpProfile::active()), name_(std::move(name)), macs_(macs) {
+    if (profile_ != nullptr) start_ = std::chrono::steady_clock::now();
+  }
+  ~OpTimer() {
+    if (profile_ == nullptr) return;
+    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start_;
+    profile_->add(name_(), spent.count(), macs_);
+  }
+  OpTimer(const OpTimer&) = delete;
+  OpTimer& operator=(const OpTimer&) = delete;
+
+ private:
+  OpProfile* profile_;
+  Name name_;
+  double macs_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace retentive
