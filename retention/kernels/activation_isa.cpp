@@ -18,7 +18,7 @@ void for_each_share(int64_t count, int threads, F&& fn) {
 
 template <class Function, class T>
 void apply_gelu(int64_t count, const T* x, T* y, int threads) {
-  for_each_share(count, threads, [&](int64_t i, int64_t end) {
+  for_each_share(count, threads, [=](int64_t i, int64_t end) {
     const Function function;
     for (; i + kLanes <= end; i += kLanes) store(y + i, function(load(x + i)));
     if (i < end) store_first(y + i, function(load_first(x + i, end - i)), end - i);
@@ -34,7 +34,7 @@ void gelu_bf16(int64_t count, const bfloat16* x, bfloat16* y, int threads) {
 }
 
 void gelu_backward_f32(int64_t count, const float* x, const float* dy, float* dx, int threads) {
-  for_each_share(count, threads, [&](int64_t i, int64_t end) {
+  for_each_share(count, threads, [=](int64_t i, int64_t end) {
     const GeluSlope slope;
     for (; i + kLanes <= end; i += kLanes) store(dx + i, mul(load(dy + i), slope(load(x + i))));
     const int64_t n = end - i;

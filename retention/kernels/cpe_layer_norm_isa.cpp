@@ -7,7 +7,7 @@ namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
 // What a block may write before it is normalised: it must still be in L2 then.
-constexpr int64_t kBlockBytes = 256 * 1024;
+constexpr int64_t kBlockBytes = 512 * 1024;
 
 template <class T>
 void run(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights, float* position, const RowWriter<T>& y,
@@ -21,9 +21,11 @@ void run(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights,
     Ring<3> ring;
     for_each_block(call.p, 1, rows, begin, end, [&](const Block& block) {
       convolve_block(call, block, Identity(), ring);
-      for (int64_t h = block.y0; h < block.y1; ++h) {
-        const int64_t first = (block.image * p.height + h) * p.width;
-        normaliser.apply(position, first + block.x0, first + block.x1, y);
+      // Whole rows follow each other.
+      const bool whole = block.columns() == p.width;
+      for (int64_t h = block.y0; h < block.y1; h = whole ? block.y1 : h + 1) {
+        const int64_t first = (block.image * p.height + h) * p.width + block.x0;
+        normaliser.apply(position, first, first + block.columns() * (whole ? block.y1 - h : 1), y);
       }
     });
   });

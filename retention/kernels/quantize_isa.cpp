@@ -8,11 +8,13 @@ namespace {
 template <class T>
 void run(const QuantizeProblem& p, const T* x, QuantizedRows q, int threads) {
   const RowWriter<int8_t> writer{q};
+  const int64_t channels = p.channels;
   parallel_for(p.rows, threads, [&](int64_t begin, int64_t end, int) {
-    for_each_group(begin, end, [&](auto group, int64_t row) {
-      const T* from = x + row * p.channels;
-      writer.template write<group()>(
-          row, p.channels, [&](int r, int64_t c, int64_t n) { return load_part(from + r * p.channels + c, n); });
+    for_each_row_block(begin, end, channels, [&](int64_t from, int64_t to) {
+      writer.write(from, to, channels, [&](int, int64_t row) {
+        const T* const values = x + row * channels;
+        return [=](int r, int64_t c, int64_t n) { return load_part(values + r * channels + c, n); };
+      });
     });
   });
 }

@@ -44,7 +44,8 @@ TEST_CASE("fast GELU is the erf form", "[activation]") {
   auto half = converted<bfloat16>(exact);
   retention::gelu_reference(count, exact.data(), expected.data());
   retention::gelu(count, half.data(), half.data(), 3);
-  CHECK(worst_half.add("[-12, 12]", largest_difference(widened(half), expected)) < 0.0040);
+  // One rounding to 8 significant bits, 2^-8 of the value, and 1e-4 of the approximation.
+  CHECK(worst_half.add("[-12, 12]", largest_difference(widened(half), expected)) < 0.0040 + 1e-4);
 }
 
 TEST_CASE("fast GELU keeps NaN and the infinities", "[activation]") {

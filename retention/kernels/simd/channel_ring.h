@@ -8,6 +8,8 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
+constexpr int64_t kFarBytes = 12 * 1024 * 1024;
+
 template <class T>
 struct DepthwiseCall {
   DepthwiseProblem p;
@@ -19,6 +21,10 @@ struct DepthwiseCall {
 
   int64_t token_stride() const { return p.x_token_stride == 0 ? p.channels : p.x_token_stride; }
   int64_t vectors() const { return (p.channels + kLanes - 1) / kLanes; }
+  /// Whether input and output are more than caches hold from one call to the next.
+  bool far() const {
+    return out != nullptr && p.batch * p.height * p.width * p.channels > kFarBytes / static_cast<int64_t>(sizeof(T));
+  }
 };
 
 /// Tokens [y0, y1) x [x0, x1) of an image, channels [c0, c1).
@@ -62,12 +68,15 @@ inline Floats load_once(const float* from) {
   return x;
 }
 
-// Row y of x through `function` into the ring.
-template <int K, class T, class F>
+// Row y of x through `function` into the ring. kFar: from memory, where the jumps between rows defeat the processor's
+// own prefetching.
+template <bool kFar, int K, class T, class F>
 void fill_row(const DepthwiseCall<T>& call, const Block& block, int64_t y, const F function, Ring<K>& ring) {
   const int64_t begin = std::max<int64_t>(block.x0 - K / 2, 0), end = std::min(block.x1 + K / 2, call.p.width);
   const int64_t before = begin - (block.x0 - K / 2), stride = call.token_stride();
   const T* const row = call.x + ((block.image * call.p.height + y) * call.p.width + begin) * stride;
+  const T* const out = call.out + (block.image * call.p.height + y) * call.p.width * call.p.channels;
+  const int64_t next_row = y + 1 < call.p.height ? call.p.width * stride : 0;
   float* to = ring.row(y, 0);
   for (int64_t c = block.c0; c < block.c1; c += kLanes) {
     const T* from = row + c;
@@ -75,7 +84,13 @@ void fill_row(const DepthwiseCall<T>& call, const Block& block, int64_t y, const
     float* const vector_end = to + ring.columns * kLanes;
     for (int64_t j = 0; j < before; ++j, to += kLanes) store(to, zero());
     if (n == kLanes) {
-      for (int64_t j = begin; j < end; ++j, to += kLanes, from += stride) store(to, function(load(from)));
+      for (int64_t j = begin; j < end; ++j, to += kLanes, from += stride) {
+        if (kFar) {
+          __builtin_prefetch(from + next_row, 0, 2);
+          __builtin_prefetch(out + j * call.p.channels + c, 1, 2);
+        }
+        store(to, function(load(from)));
+      }
     } else {
       for (int64_t j = begin; j < end; ++j, to += kLanes, from += stride) store(to, function(load_first(from, n)));
     }
@@ -96,7 +111,10 @@ void for_each_row(const DepthwiseCall<T>& call, const Block& block, const F& fun
     int64_t filled = std::max<int64_t>(now.y0 - K / 2, 0);
     for (int64_t y = now.y0; y < now.y1; ++y) {
       const int64_t needed = std::min(y + K / 2 + 1, call.p.height);
-      for (; filled < needed; ++filled) fill_row(call, now, filled, function, ring);
+      for (; filled < needed; ++filled) {
+        call.far() ? fill_row<true>(call, now, filled, function, ring)
+                   : fill_row<false>(call, now, filled, function, ring);
+      }
       fn(now, y);
     }
   }

@@ -24,7 +24,8 @@ inline Floats load_lanes(const T* from, int64_t n) {
 
 // N neighbouring outputs, the first of them at `column` of the ring.
 template <int K, int N, bool kFull, class T>
-inline void convolve_tile(const RowTaps<K>& taps, int64_t column, Floats bias, const T* addend, T* out) {
+[[gnu::always_inline]] inline void convolve_tile(const RowTaps<K>& taps, int64_t column, Floats bias, const T* addend,
+                                                 T* out) {
   const int64_t channels = taps.channels, lanes = taps.lanes;
   const float* packed = taps.packed + taps.first * K * channels;
   Floats sums[N];

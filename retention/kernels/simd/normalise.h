@@ -16,28 +16,52 @@ struct Normaliser {
   /// Rows [begin, end) of x [rows, channels] into those of y.
   template <class T>
   void apply(const float* x, int64_t begin, int64_t end, const RowWriter<T>& y) const {
-    for_each_group(begin, end, [&](auto group, int64_t row) { apply_group<group()>(x + row * channels, row, y); });
+    for_each_row_block(begin, end, channels, [&](int64_t from, int64_t to) { apply_block(x, from, to, y); });
   }
 
  private:
-  template <int R, class T>
-  void apply_group(const float* x, int64_t row, const RowWriter<T>& y) const {
+  template <class T>
+  void apply_block(const float* x, int64_t begin, int64_t end, const RowWriter<T>& y) const {
     const int64_t stride = channels;
-    const auto input = [&](int r, int64_t c, int64_t n) { return load_part(x + r * stride + c, n); };
-    const Floats scale = broadcast(1.0f / static_cast<float>(channels));
-    Floats mean[kRows], factor[kRows];
-    RowValues{mul(scale, reduce<R>(channels, Add(), input).lanes)}.spread(mean);
-    const RowValues squares = reduce<R>(channels, Add(), [&](int r, int64_t c, int64_t n) {
-      const Floats d = keep_part(sub(input(r, c, n), mean[r]), n);
-      return mul(d, d);
+    const Floats scale = broadcast(1.0f / static_cast<float>(channels)), small = broadcast(eps);
+    BlockValues means, factors;
+    for_each_group(begin, end, [&](auto group, int index, int64_t row) {
+      const float* const from = x + row * stride;
+      const auto input = [=](int r, int64_t c, int64_t n) { return load_part(from + r * stride + c, n); };
+      means[index] = {mul(scale, reduce<group()>(stride, Add(), Add(), input).lanes)};
     });
-    const Floats deviation = sqrt(fmadd(squares.lanes, scale, broadcast(eps)));
-    RowValues{div(broadcast(1.0f), deviation)}.spread(factor);
-    y.template write<R>(row, channels, [&](int r, int64_t c, int64_t n) {
-      const Floats d = mul(sub(input(r, c, n), mean[r]), factor[r]);
-      return fmadd(d, load_part(weight + c, n), load_part(bias + c, n));
+    for_each_group(begin, end, [&](auto group, int index, int64_t row) {
+      const float* const from = x + row * stride;
+      Floats mean[kRows];
+      means[index].spread(mean);
+      const RowValues squares = reduce<group()>(stride, AddSquare(), Add(), [&](int r, int64_t c, int64_t n) {
+        return keep_part(sub(load_part(from + r * stride + c, n), mean[r]), n);
+      });
+      factors[index] = {div(broadcast(1.0f), sqrt(fmadd(squares.lanes, scale, small)))};
     });
+    y.write(begin, end, stride,
+            [&](int index, int64_t row) { return Scaled(*this, means[index], factors[index], x + row * stride); });
   }
+
+  /// (x - mean) * factor * weight + bias of a group of rows.
+  struct Scaled {
+    Floats mean[kRows], factor[kRows];
+    const float* x;
+    const float* weight;
+    const float* bias;
+    int64_t stride;
+
+    Scaled(const Normaliser& norm, const RowValues& means, const RowValues& factors, const float* from)
+        : x(from), weight(norm.weight), bias(norm.bias), stride(norm.channels) {
+      means.spread(mean);
+      factors.spread(factor);
+    }
+
+    Floats operator()(int r, int64_t c, int64_t n) const {
+      const Floats d = mul(sub(load_part(x + r * stride + c, n), mean[r]), factor[r]);
+      return fmadd(d, load_part(weight + c, n), load_part(bias + c, n));
+    }
+  };
 };
 
 }  // namespace

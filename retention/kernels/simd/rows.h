@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include <retention/kernels/quantize.h>
@@ -41,6 +42,10 @@ inline Floats across_quarters(Floats x, F&& combine) {
   return combine(x, _mm512_shuffle_f32x4(x, x, 0xb1));
 }
 inline Floats sqrt(Floats x) { return _mm512_sqrt_ps(x); }
+/// x where a > b, 0 elsewhere.
+inline Floats keep_greater(Floats x, Floats a, Floats b) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), x);
+}
 template <int kRow>
 inline Floats pick(Floats x) {
   return _mm512_permute_ps(x, kRow * 0x55);
@@ -55,6 +60,8 @@ inline Floats across_quarters(Floats x, F&& combine) {
   return combine(x, _mm256_permute2f128_ps(x, x, 1));
 }
 inline Floats sqrt(Floats x) { return _mm256_sqrt_ps(x); }
+/// x where a > b, 0 elsewhere.
+inline Floats keep_greater(Floats x, Floats a, Floats b) { return _mm256_and_ps(x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
 template <int kRow>
 inline Floats pick(Floats x) {
   return _mm256_permute_ps(x, kRow * 0x55);
@@ -85,23 +92,26 @@ inline RowValues reduce_rows(const Floats (&x)[kRows], F&& combine) {
 struct Add {
   Floats operator()(Floats a, Floats b) const { return add(a, b); }
 };
+struct AddSquare {
+  Floats operator()(Floats a, Floats b) const { return fmadd(b, b, a); }
+};
 struct Max {
   Floats operator()(Floats a, Floats b) const { return max(a, b); }
 };
 
-/// Reduces fn(row, c, n), n lanes from channel c on, over R rows; lanes beyond n must be 0, and no value of a maximum
-/// negative.
-template <int R, class Combine, class F>
-inline RowValues reduce(int64_t channels, Combine combine, F&& fn) {
+/// Accumulates fn(row, c, n), n lanes from channel c on, over R rows, and joins the lanes; lanes beyond n must be 0,
+/// and no value of a maximum negative.
+template <int R, class Accumulate, class Join, class F>
+inline RowValues reduce(int64_t channels, Accumulate accumulate, Join join, F&& fn) {
   Floats totals[kRows] = {zero(), zero(), zero(), zero()};
   const auto step = [&](int64_t c, int64_t n) {
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) totals[r] = combine(totals[r], fn(r, c, n));
+    for (int r = 0; r < R; ++r) totals[r] = accumulate(totals[r], fn(r, c, n));
   };
   int64_t c = 0;
   for (; c + kLanes <= channels; c += kLanes) step(c, kLanes);
   if (c < channels) step(c, channels - c);
-  return reduce_rows(totals, combine);
+  return reduce_rows(totals, join);
 }
 
 template <class T>
@@ -126,14 +136,42 @@ inline void store_rows(int64_t channels, T* y, F&& fn) {
   }
 }
 
+/// Calls fn(integral constant R, index, row) for the groups of R rows of [begin, end): of kRows as long as they last,
+/// then single ones.
+template <class F>
+inline void for_each_group(int64_t begin, int64_t end, F&& fn) {
+  int index = 0;
+  for (; begin + kRows <= end; begin += kRows) fn(std::integral_constant<int, kRows>(), index++, begin);
+  for (; begin < end; ++begin) fn(std::integral_constant<int, 1>(), index++, begin);
+}
+
+// Each step of a computation runs over a block of rows before the next one does: the chains of a step are short, so
+// that many groups are under way at once. The block stays in L1 meanwhile.
+constexpr int64_t kBlockGroups = 8;
+constexpr int64_t kBlockFloats = 4096;
+
+/// One value for each row of a block.
+using BlockValues = RowValues[kBlockGroups + kRows - 1];
+
+/// Calls fn(begin, end) for blocks of rows.
+template <class F>
+inline void for_each_row_block(int64_t begin, int64_t end, int64_t channels, F&& fn) {
+  const int64_t groups = std::clamp<int64_t>(kBlockFloats / (kRows * channels), 1, kBlockGroups);
+  for (int64_t step = groups * kRows; begin < end; begin += step) fn(begin, std::min(begin + step, end));
+}
+
 /// Rows of float or bfloat16 values.
 template <class T>
 struct RowWriter {
   T* values;
 
-  template <int R, class F>
-  void write(int64_t row, int64_t channels, F&& fn) const {
-    store_rows<R>(channels, values + row * channels, fn);
+  /// Rows [begin, end) from make(index, row)(r, c, n): row `row` + r of group `index`, n lanes from channel c on.
+  template <class F>
+  void write(int64_t begin, int64_t end, int64_t channels, F&& make) const {
+    T* const to = values;
+    for_each_group(begin, end, [&](auto group, int index, int64_t row) {
+      store_rows<group()>(channels, to + row * channels, make(index, row));
+    });
   }
 };
 
@@ -142,33 +180,29 @@ template <>
 struct RowWriter<int8_t> {
   QuantizedRows rows;
 
-  // fn is called twice for every vector: for the scale and for the values.
-  template <int R, class F>
-  void write(int64_t row, int64_t channels, F&& fn) const {
-    const RowValues largest = reduce<R>(channels, Max(), [&](int r, int64_t c, int64_t n) {
+  // What is made is called twice for every vector: for the scale and for the values.
+  template <class F>
+  void write(int64_t begin, int64_t end, int64_t channels, F&& make) const {
+    const QuantizedRows to = rows;
+    BlockValues inverse;
+    for_each_group(begin, end, [&](auto group, int index, int64_t row) {
+      const auto fn = make(index, row);
       // fn may map lanes beyond the row to anything.
-      return keep_part(abs(fn(r, c, n)), n);
+      const auto magnitude = [&](int r, int64_t c, int64_t n) { return keep_part(abs(fn(r, c, n)), n); };
+      const Floats most = reduce<group()>(channels, Max(), Max(), magnitude).lanes;
+      const Floats smallest = broadcast(kSmallestQuantized);
+      inverse[index] = {keep_greater(div(broadcast(127.0f), most), most, smallest)};
+      store_first(to.scales + row, keep_greater(mul(most, broadcast(1.0f / 127.0f)), most, smallest), group());
     });
-    alignas(64) float most[kLanes], inverse[kLanes];
-    store(most, largest.lanes);
-    for (int r = 0; r < R; ++r) {
-      const bool zeros = !(most[r] > kSmallestQuantized);
-      inverse[r] = zeros ? 0.0f : 127.0f / most[r];
-      rows.scales[row + r] = zeros ? 0.0f : most[r] * (1.0f / 127.0f);
-    }
-    Floats factor[kRows] = {};
-    for (int r = 0; r < R; ++r) factor[r] = broadcast(inverse[r]);
-    store_rows<R>(channels, rows.values + row * channels,
-                  [&](int r, int64_t c, int64_t n) { return mul(fn(r, c, n), factor[r]); });
+    for_each_group(begin, end, [&](auto group, int index, int64_t row) {
+      const auto fn = make(index, row);
+      Floats factor[kRows];
+      inverse[index].spread(factor);
+      store_rows<group()>(channels, to.values + row * channels,
+                          [&](int r, int64_t c, int64_t n) { return mul(fn(r, c, n), factor[r]); });
+    });
   }
 };
-
-/// Calls fn(integral constant R, row) for groups of R rows: kRows as long as they last, then single ones.
-template <class F>
-inline void for_each_group(int64_t begin, int64_t end, F&& fn) {
-  for (; begin + kRows <= end; begin += kRows) fn(std::integral_constant<int, kRows>(), begin);
-  for (; begin < end; ++begin) fn(std::integral_constant<int, 1>(), begin);
-}
 
 }  // namespace
 }  // namespace retentive::retention::RETENTIVE_KERNEL_ISA
