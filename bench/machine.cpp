@@ -86,7 +86,7 @@ Machine describe_machine() {
   machine.cpu = cpu_name();
   machine.isa = enum_name(cpu_isa());
   machine.cores = static_cast<int64_t>(allowed_processors().size());
-  machine.retentive = models::version();
+  machine.retentive = version();
   machine.libtorch = TORCH_VERSION;
   machine.onednn = packed::onednn_version();
   double load = 0;

@@ -28,6 +28,7 @@ class WorstDeviation {
   ~WorstDeviation() { std::printf("  %-44s worst %.2e (%s)\n", title_.c_str(), worst_, where_.c_str()); }
 
   double add(const std::string& where, double value) {
+    ++count_;
     if (where_.empty() || !(value <= worst_)) {
       worst_ = value;
       where_ = where;
@@ -35,7 +36,10 @@ class WorstDeviation {
     return value;
   }
 
+  int count() const { return count_; }
+
  private:
+  int count_ = 0;
   std::string title_;
   std::string where_;
   double worst_ = 0;
