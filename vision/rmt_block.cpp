@@ -15,6 +15,8 @@ RmtBlockImpl::RmtBlockImpl(const Options& options)
       pos_(register_module("pos", DepthwiseConv(options.channels, 3))),
       position_norm_(pos_->conv(), retention_layer_norm_),
       drop_path_(register_module("drop_path", nn::DropPath(options.drop_path))) {
+  retention_layer_norm_->feeds_linear();
+  final_layer_norm_->feeds_linear();
   if (options.layer_scale) {
     gamma_1_ = register_parameter("gamma_1", torch::empty({1, 1, 1, options.channels}));
     gamma_2_ = register_parameter("gamma_2", torch::empty({1, 1, 1, options.channels}));

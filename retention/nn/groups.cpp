@@ -1,6 +1,7 @@
 #include <retention/base/op_profile.h>
 #include <retention/kernels/cpe_layer_norm.h>
 #include <retention/nn/detail/packed_call.h>
+#include <retention/nn/detail/quantised.h>
 #include <retention/nn/epilogue.h>
 #include <retention/nn/groups.h>
 #include <retention/ops/detail/elements.h>
@@ -78,10 +79,17 @@ std::pair<torch::Tensor, torch::Tensor> ResidualConvNormGroup::forward(const tor
     const retention::CpeNormWeights weights{
         elements<float>(conv_->taps(/*add_input=*/true)), elements<float>(conv_->packed_bias()),
         elements<float>(norm_->packed_weight()), elements<float>(norm_->packed_bias())};
-    auto position = pooled_empty(x.sizes(), at::kFloat), y = pooled_empty(x.sizes(), norm_->output_type());
+    const bool quantised = norm_->output_type() == at::kChar;
+    auto position = pooled_empty(x.sizes(), at::kFloat);
+    auto y = quantised ? detail::quantised_empty(x.sizes()) : pooled_empty(x.sizes(), norm_->output_type());
+    const int threads = at::get_num_threads();
+    if (quantised && retention::cpe_layer_norm(problem, elements<float>(x), weights, mutable_elements<float>(position),
+                                               detail::quantised_rows(y), threads)) {
+      return {position, y};
+    }
     const bool done = retentive::detail::for_element_type(y.scalar_type(), [&](auto type) {
       return retention::cpe_layer_norm(problem, elements<float>(x), weights, mutable_elements<float>(position),
-                                       mutable_elements<decltype(type)>(y), at::get_num_threads());
+                                       mutable_elements<decltype(type)>(y), threads);
     });
     if (done) return {position, y};
   }

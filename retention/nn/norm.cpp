@@ -1,6 +1,7 @@
 #include <retention/base/error.h>
 #include <retention/base/op_profile.h>
 #include <retention/kernels/layer_norm.h>
+#include <retention/nn/detail/quantised.h>
 #include <retention/nn/norm.h>
 #include <retention/ops/detail/elements.h>
 #include <retention/ops/detail/shape_text.h>
@@ -27,6 +28,14 @@ torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
   const auto source = x.to(at::kFloat).contiguous();
   const retention::LayerNormProblem problem{
       .rows = x.numel() / x.size(-1), .channels = x.size(-1), .eps = static_cast<float>(eps_)};
+  if (output_type_ == at::kChar) {
+    auto quantised = detail::quantised_empty(x.sizes());
+    if (retention::layer_norm(problem, source.const_data_ptr<float>(), packed_weight_.const_data_ptr<float>(),
+                              packed_bias_.const_data_ptr<float>(), detail::quantised_rows(quantised),
+                              at::get_num_threads())) {
+      return quantised;
+    }
+  }
   auto y = pooled_empty(x.sizes(), output_type_);
   const bool done = retentive::detail::for_element_type(output_type_, [&](auto type) {
     using T = decltype(type);
@@ -43,7 +52,8 @@ void LayerNormImpl::prepare(Preparation& preparation) {
   if (frozen()) return;
   packed_weight_ = weight.to(at::kFloat).clone();
   packed_bias_ = bias.to(at::kFloat).clone();
-  output_type_ = float_output_ ? at::kFloat : preparation.activation_type();
+  const bool quantised = feeds_linear_ && preparation.precision() == Precision::int8;
+  output_type_ = float_output_ ? at::kFloat : quantised ? at::kChar : preparation.activation_type();
   preparation.report_kernel("layer norm");
   freeze(*this);
 }

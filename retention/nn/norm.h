@@ -26,8 +26,11 @@ class RETENTIVE_API LayerNormImpl : public torch::nn::Module, public Preparable,
   void train(bool on = true) override;
   /// The output stays float when prepared, whatever flows inside the model.
   void keep_output_float() { float_output_ = true; }
+  /// Only linear maps take the output, so that int8 products may have it quantised at once.
+  void feeds_linear() { feeds_linear_ = true; }
 
-  /// Of a prepared leaf: float copies of weight and bias, and the type of the output.
+  /// Of a prepared leaf: float copies of weight and bias, and the type of the output (int8: see
+  /// detail/quantised.h).
   const torch::Tensor& packed_weight() const { return packed_weight_; }
   const torch::Tensor& packed_bias() const { return packed_bias_; }
   at::ScalarType output_type() const { return output_type_; }
@@ -39,6 +42,7 @@ class RETENTIVE_API LayerNormImpl : public torch::nn::Module, public Preparable,
  private:
   double eps_;
   bool float_output_ = false;
+  bool feeds_linear_ = false;
   at::ScalarType output_type_ = at::kFloat;
   torch::Tensor packed_weight_;
   torch::Tensor packed_bias_;

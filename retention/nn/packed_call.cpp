@@ -1,8 +1,7 @@
 #include <retention/base/error.h>
 #include <retention/base/op_profile.h>
-#include <retention/kernels/quantize.h>
 #include <retention/nn/detail/packed_call.h>
-#include <retention/ops/detail/elements.h>
+#include <retention/nn/detail/quantised.h>
 #include <retention/ops/memory.h>
 
 namespace retentive::nn::detail {
@@ -13,24 +12,6 @@ packed::Element element_of(at::ScalarType type) {
 }
 
 at::ScalarType input_type(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
-
-// Rows of x as int8 with one scale each.
-struct Quantised {
-  explicit Quantised(const torch::Tensor& x)
-      : values(pooled_empty(x.sizes(), at::kChar)), scales(pooled_empty({x.numel() / x.size(-1)}, at::kFloat)) {
-    const auto source = x.scalar_type() == at::kBFloat16 ? x.contiguous() : x.to(at::kFloat).contiguous();
-    const retention::QuantizeProblem problem{.rows = scales.numel(), .channels = x.size(-1)};
-    const retention::QuantizedRows rows{values.mutable_data_ptr<int8_t>(), scales.mutable_data_ptr<float>()};
-    const bool done = retentive::detail::for_element_type(source.scalar_type(), [&](auto type) {
-      return retention::quantize_rows(problem, retentive::detail::elements<decltype(type)>(source), rows,
-                                      at::get_num_threads());
-    });
-    if (!done) throw Unsupported("[int8] no kernel quantises rows on this processor; use fp32");
-  }
-
-  torch::Tensor values;
-  torch::Tensor scales;
-};
 
 // pack(precision), or pack(fp32) with the reason when the library has nothing for `precision`.
 template <class Pack>
@@ -92,8 +73,9 @@ torch::Tensor run_linear(const packed::Linear& linear, const torch::Tensor& x, A
                                 .output = accumulate ? packed::Element::f32 : element_of(output),
                                 .threads = at::get_num_threads()};
   if (linear.precision() == Precision::int8) {
-    const Quantised input(x);
-    linear.run(rows, input.values.const_data_ptr(), input.scales.const_data_ptr<float>(), y.mutable_data_ptr(), call);
+    const auto input = quantise(x);
+    const auto q = quantised_rows(input);
+    linear.run(rows, q.values, q.scales, y.mutable_data_ptr(), call);
   } else {
     const auto input = x.to(input_type(linear.precision())).contiguous();
     linear.run(rows, input.const_data_ptr(), nullptr, y.mutable_data_ptr(), call);
