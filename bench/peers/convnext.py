@@ -1,7 +1,7 @@
 """timm's ConvNeXt-T, without torchvision.
 
-timm imports torchvision for data loading and for layers that ConvNeXt does not use. Where it is not installed, importing
-it yields empty stand-in classes, in this process only.
+timm imports torchvision for data loading and for layers that ConvNeXt does not use. Where it is not installed,
+importing it yields empty stand-in classes, in this process only.
 """
 
 from __future__ import annotations

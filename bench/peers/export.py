@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds a model with seeded random weights and exports it: safetensors, ONNX, OpenVINO IR; all under .deps/peers-cache.
+"""Builds a model with seeded random weights and exports it, all under .deps/peers-cache: safetensors, ONNX, OpenVINO.
 
 Every export is checked against PyTorch once (ONNX Runtime and OpenVINO in fp32, 1e-3), and with --binary also against
 `retentive forward` on the very same weights. Shapes are static and the position masks are constants of the graph.
@@ -20,6 +20,7 @@ ROOT = HERE.parents[1]
 CACHE = ROOT / ".deps" / "peers-cache"
 TOLERANCE = 1e-3
 SEED = 2024
+SOURCES = ("rmt.py", "convnext.py", "export.py", "requirements.txt")  # what an export depends on
 OPSET = 18
 CONVNEXT = "convnext_t"
 
@@ -32,7 +33,7 @@ class Case:
     attention: str = "sdpa"
 
     def folder(self) -> Path:
-        sources = b"".join((HERE / name).read_bytes() for name in ("rmt.py", "convnext.py", "export.py", "requirements.txt"))
+        sources = b"".join((HERE / name).read_bytes() for name in SOURCES)
         digest = hashlib.sha256(sources).hexdigest()[:8]
         form = "" if self.model == CONVNEXT else f"-{self.attention}"
         return CACHE / f"{self.model}-{self.size}-b{self.batch}{form}-{digest}"

@@ -16,7 +16,8 @@ from typing import Callable
 
 from export import CACHE, HERE, ROOT
 
-FLAGS = ("avx2", "fma", "avx512f", "avx512vl", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "amx_tile")
+FLAGS = ("avx2", "fma", "avx512f", "avx512vl", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8",
+         "amx_tile")
 PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "openvino", "timm")
 TICKS = os.sysconf("SC_CLK_TCK")
 QUIET_WINDOW = 0.4  # seconds

@@ -159,6 +159,7 @@ def summarise(cell: Cell, tracks: list[Track], states: list[dict], extras: list[
             rows.append(row | {"error": track.error})
             continue
         row |= spread([ms for i in kept for ms in track.rounds[i]])
+        row["round_medians_ms"] = [round(statistics.median(times), 4) for times in track.rounds]
         row["ratios"] = {name: paired_ratio(track, by_name[name], kept) for name in plan.peers if name in by_name}
         row |= {"run_peak_rss_mb": round(track.child.run_peak_mb, 1), "idle_percent": track.idle_percent,
                 "peak_rss_mb": round(max(track.child.run_peak_mb, track.child.load_peak_mb), 1)}

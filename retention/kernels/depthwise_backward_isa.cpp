@@ -31,7 +31,7 @@ inline void accumulate_pixels(const float* const (&rows)[K], int first, int64_t 
 #pragma GCC unroll 8
   for (int g = 0; g < G; ++g) {
     const float* from = rows[first + g] + column * kLanes;
-    asm("" : "+r"(from));
+    hide(from);
 #pragma GCC unroll 16
     for (int j = 0; j < N + K - 1; ++j) {
       const Floats x = load_once(from + j * kLanes);

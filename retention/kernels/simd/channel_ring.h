@@ -61,6 +61,12 @@ struct Ring {
   float* row(int64_t y, int64_t vector) { return values + (y % K) * slot_floats + vector * columns * kLanes; }
 };
 
+/// Makes GCC address from this pointer, by constant offsets; it would keep a register or a stack slot for each offset.
+template <class P>
+inline void hide(P*& pointer) {
+  asm("" : "+r"(pointer));
+}
+
 /// Keeps what is read in a register: GCC would read it again for each use, and loads are what runs out first.
 inline Floats load_once(const float* from) {
   Floats x = load(from);

@@ -22,6 +22,26 @@ inline Floats load_lanes(const T* from, int64_t n) {
   return kFull ? load(from) : load_first(from, n);
 }
 
+template <int N, bool kFull, class T>
+[[gnu::always_inline]] inline void store_tile(const Floats (&sums)[N], const T* addend, T* out, int64_t channels,
+                                              int64_t lanes) {
+#pragma GCC unroll 16
+  for (int i = 0; i < N; ++i) {
+    Floats y = sums[i];
+    if (addend != nullptr) {
+      y = add(y, load_lanes<kFull>(addend, lanes));
+      addend += channels;
+    }
+    if (kFull) {
+      store(out, y);
+    } else {
+      store_first(out, y, lanes);
+    }
+    out += channels;
+    hide(out);
+  }
+}
+
 // N neighbouring outputs, the first of them at `column` of the ring.
 template <int K, int N, bool kFull, class T>
 [[gnu::always_inline]] inline void convolve_tile(const RowTaps<K>& taps, int64_t column, Floats bias, const T* addend,
@@ -39,7 +59,7 @@ template <int K, int N, bool kFull, class T>
       packed += channels;
     }
     const float* from = taps.rows[dy] + column * kLanes;
-    asm("" : "+r"(from));
+    hide(from);
 #pragma GCC unroll 32
     for (int j = 0; j < N + K - 1; ++j) {
       const Floats x = load_once(from + j * kLanes);
@@ -50,21 +70,7 @@ template <int K, int N, bool kFull, class T>
       }
     }
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < N; ++i) {
-    Floats y = sums[i];
-    if (addend != nullptr) {
-      y = add(y, load_lanes<kFull>(addend, lanes));
-      addend += channels;
-    }
-    if (kFull) {
-      store(out, y);
-    } else {
-      store_first(out, y, lanes);
-    }
-    out += channels;
-    asm("" : "+r"(out));
-  }
+  store_tile<N, kFull>(sums, addend, out, channels, lanes);
 }
 
 // Tiles of N as long as they fit, then narrower ones.
