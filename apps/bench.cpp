@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <apps/command.h>
+#include <bench/kernels.h>
 #include <bench/latency.h>
 #include <retention/base/error.h>
 
@@ -17,6 +18,13 @@ struct LatencyFlags {
   bool profile = false;
   bool json = false;
   bool serve = false;
+};
+
+struct KernelFlags {
+  std::string filter;
+  int threads = 0;
+  int repetitions = 200;
+  bool json = false;
 };
 
 struct CompareFlags {
@@ -60,6 +68,16 @@ int latency(LatencyFlags flags) {
   return kSuccess;
 }
 
+// Exit code 1 when a kernel is wrong.
+int kernels(const KernelFlags& flags) {
+  bool correct = true;
+  bench::measure_kernels(flags.filter, flags.threads, flags.repetitions, [&](const bench::KernelResult& result) {
+    correct = correct && result.correct;
+    std::cout << (flags.json ? bench::kernel_json(result) : bench::kernel_text(result)) << std::endl;
+  });
+  return correct ? kSuccess : kFailure;
+}
+
 int compare(const CompareFlags& flags) {
   const auto result = bench::compare_latency(flags.before, flags.after);
   std::cout << result.text;
@@ -87,17 +105,28 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
 Command bench_command() {
   return {"bench", "Measure speed and memory", [](CLI::App& app) -> Action {
             auto latency_flags = std::make_shared<LatencyFlags>();
+            auto kernel_flags = std::make_shared<KernelFlags>();
             auto compare_flags = std::make_shared<CompareFlags>();
             auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
+            auto* kernel_app = app.add_subcommand("kernels", "check and time the MaSA kernels alone");
             auto* compare_app =
                 app.add_subcommand("compare", "two results of `bench latency --json`; exit 1 on a significant loss");
             app.require_subcommand(1);
             add_latency_options(*latency_app, *latency_flags);
+            kernel_app->add_option("--filter", kernel_flags->filter, "only names that contain this");
+            kernel_app->add_option("--threads", kernel_flags->threads, "threads; default: all cores")
+                ->check(CLI::Range(1, 1024));
+            kernel_app->add_option("--reps", kernel_flags->repetitions, "calls that count; 200")
+                ->check(CLI::Range(1, 1'000'000));
+            kernel_app->add_flag("--json", kernel_flags->json, "one JSON object a line");
             compare_app->add_option("before", compare_flags->before, "result file")->required();
             compare_app->add_option("after", compare_flags->after, "result file")->required();
             compare_app->add_option("--threshold", compare_flags->threshold, "loss in percent that fails; 5")
                 ->check(CLI::Range(0.0, 1000.0));
-            return [=] { return compare_app->parsed() ? compare(*compare_flags) : latency(*latency_flags); };
+            return [=] {
+              if (kernel_app->parsed()) return kernels(*kernel_flags);
+              return compare_app->parsed() ? compare(*compare_flags) : latency(*latency_flags);
+            };
           }};
 }
 

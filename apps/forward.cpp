@@ -83,21 +83,22 @@ void check_flags(const Flags& flags) {
 }  // namespace
 
 Command forward_command() {
-  return {"forward", "Run a model on named tensors", [](CLI::App& app) -> Action {
-            auto flags = std::make_shared<Flags>();
-            auto* config = app.add_option("--config", flags->config, "model configuration (JSON)");
-            app.add_option("--model", flags->model, "registered model (see `retentive models`)")->excludes(config);
-            auto* weights = app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth");
-            app.add_option("--random-weights", flags->random_weights, "initial weights from this seed instead")
-                ->excludes(weights);
-            app.add_option("--inputs", flags->inputs, "safetensors file with image, float32 [B, C, H, W]")->required();
-            app.add_option("--outputs", flags->outputs, "safetensors file to write")->required();
-            app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
-            auto* precision = add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
-            app.add_flag("--eager", flags->eager, "run the unpacked float model, as training does")->excludes(precision);
-            app.callback([flags] { check_flags(*flags); });
-            return [flags] { return forward(*flags); };
-          }};
+  return {
+      "forward", "Run a model on named tensors", [](CLI::App& app) -> Action {
+        auto flags = std::make_shared<Flags>();
+        auto* config = app.add_option("--config", flags->config, "model configuration (JSON)");
+        app.add_option("--model", flags->model, "registered model (see `retentive models`)")->excludes(config);
+        auto* weights = app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth");
+        app.add_option("--random-weights", flags->random_weights, "initial weights from this seed instead")
+            ->excludes(weights);
+        app.add_option("--inputs", flags->inputs, "safetensors file with image, float32 [B, C, H, W]")->required();
+        app.add_option("--outputs", flags->outputs, "safetensors file to write")->required();
+        app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+        auto* precision = add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
+        app.add_flag("--eager", flags->eager, "run the unpacked float model, as training does")->excludes(precision);
+        app.callback([flags] { check_flags(*flags); });
+        return [flags] { return forward(*flags); };
+      }};
 }
 
 }  // namespace retentive::apps

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include <apps/text.h>
 #include <models/registry.h>
 #include <models/state_dict.h>
+#include <retention/nn/inference.h>
 
 namespace retentive::apps {
 namespace {
@@ -105,6 +107,44 @@ Json explain_json(const ModelRow& row) {
   return json;
 }
 
+// How the model would run here. The weights do not matter: zeros pack as fast as any.
+nn::InferenceReport prepare(const ModelRow& row, Precision precision) {
+  const auto model = models::build_uninitialized(row.config);
+  const torch::NoGradGuard no_grad;
+  for (auto& tensor : models::state_dict(*model)) tensor.tensor.zero_();
+  model->eval();
+  return nn::prepare_inference(*model, {.precision = precision});
+}
+
+// Equal lines are counted, in the order of their first part.
+void print_inference(const nn::InferenceReport& report) {
+  std::vector<std::pair<std::string, int>> lines;
+  for (const auto& entry : report.entries) {
+    const auto line = padded(entry.operation, 24) + padded(std::string(enum_name(entry.precision)), 6) +
+                      padded(entry.implementation, 32) + (entry.reason.empty() ? "" : "not the best: " + entry.reason);
+    const auto same = std::find_if(lines.begin(), lines.end(), [&](const auto& known) { return known.first == line; });
+    if (same == lines.end()) {
+      lines.emplace_back(line, 1);
+    } else {
+      ++same->second;
+    }
+  }
+  std::cout << "\ninference in " << enum_name(report.requested) << " on this processor\n";
+  for (const auto& [line, count] : lines) std::cout << padded(std::to_string(count) + " x", 7) << line << "\n";
+}
+
+Json inference_json(const nn::InferenceReport& report) {
+  Json json = Json::array();
+  for (const auto& entry : report.entries) {
+    json.push_back({{"path", entry.path},
+                    {"operation", entry.operation},
+                    {"precision", enum_name(entry.precision)},
+                    {"implementation", entry.implementation},
+                    {"reason", entry.reason}});
+  }
+  return json;
+}
+
 // JSON with one key a line: lists of four numbers stay readable.
 void print_object(const std::string& title, const Json& object) {
   std::cout << "\n" << title << "\n";
@@ -116,7 +156,7 @@ void print_object(const std::string& title, const Json& object) {
   std::cout << " }\n";
 }
 
-void print_explanation(const ModelRow& row) {
+void print_explanation(const ModelRow& row, Precision precision) {
   const Json facts = explain_json(row);
   std::cout << row.name << ": " << row.description << "\n\n";
   std::cout << "parameters     " << with_commas(facts["parameters"].get<int64_t>()) << "\n";
@@ -134,6 +174,7 @@ void print_explanation(const ModelRow& row) {
               << padded(stage["masa"], 12) << padded(grid, 10) << padded(std::to_string(number("tokens")), 8)
               << with_commas(number("parameters")) << "\n";
   }
+  print_inference(prepare(row, precision));
   print_object("config", facts["config"]);
   print_object("preprocessing", facts["preprocessing"]);
 }
@@ -151,15 +192,23 @@ void print_list() {
 Action setup_models(CLI::App& app) {
   struct Arguments {
     std::string explain;
+    Precision precision = Precision::fp32;
     bool json = false;
   };
   auto arguments = std::make_shared<Arguments>();
   app.add_option("--explain", arguments->explain, "everything about one model: configuration, stages, weights");
+  add_enum_option(app, "--precision", arguments->precision, "number type that --explain shows the implementations of");
   app.add_flag("--json", arguments->json, "one JSON object a line instead of text");
   return [arguments] {
     if (!arguments->explain.empty()) {
       const ModelRow& row = models::find_model(arguments->explain);
-      arguments->json ? void(std::cout << explain_json(row) << "\n") : print_explanation(row);
+      if (!arguments->json) {
+        print_explanation(row, arguments->precision);
+        return kSuccess;
+      }
+      Json json = explain_json(row);
+      json["inference"] = inference_json(prepare(row, arguments->precision));
+      std::cout << json << "\n";
       return kSuccess;
     }
     if (!arguments->json) {

@@ -84,7 +84,6 @@ double LatencyBench::macs() const {
 }
 
 LatencyResult measure_latency(const LatencyOptions& options, bool with_profile) {
-  constexpr int kProfiled = 10;
   LatencyBench bench(options);
   LatencyResult result;
   result.options = bench.options();
@@ -97,11 +96,12 @@ LatencyResult measure_latency(const LatencyOptions& options, bool with_profile) 
   result.peak_rss_mb = peak_rss_mb();
   result.peak_gmacs_per_s = peak_gmacs_per_s(options.precision, result.options.threads);
   if (!with_profile) return result;
-  result.profile = bench.profile(kProfiled);
+  const int profiled = std::min(10, options.repetitions);
+  result.profile = bench.profile(profiled);
   for (auto& [operation, row] : result.profile) {
-    row.calls /= kProfiled;
-    row.milliseconds /= kProfiled;
-    row.gmacs /= kProfiled;
+    row.calls /= profiled;
+    row.milliseconds /= profiled;
+    row.gmacs /= profiled;
   }
   return result;
 }

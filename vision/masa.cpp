@@ -41,6 +41,11 @@ torch::Tensor ManhattanAttentionImpl::forward(const torch::Tensor& x, const Rela
 
 void ManhattanAttentionImpl::prepare(nn::Preparation& preparation) {
   projections_.prepare(preparation, "q_proj, k_proj, v_proj");
+  const auto type = preparation.activation_type();
+  std::string reason;
+  const auto implementation = masa_implementation(type, reason);
+  preparation.report("", decomposed_ ? "masa decomposed" : "masa full",
+                     type == at::kBFloat16 ? Precision::bf16 : Precision::fp32, implementation, reason);
 }
 
 }  // namespace retentive::vision

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include <ATen/core/Tensor.h>
 
 #include <retention/base/decay_mode.h>
@@ -24,5 +26,9 @@ RETENTIVE_API at::Tensor masa(const at::Tensor& q, const at::Tensor& k, const at
 RETENTIVE_API at::Tensor masa_decomposed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                          const at::Tensor& log_gamma, const at::Tensor& angle, double k_scale,
                                          DecayMode mode = DecayMode::release);
+
+/// What masa and masa_decomposed run on for q of type `type`: the name of an instruction set, or "ATen" for the
+/// composed form; `reason` receives why better ones were passed over.
+RETENTIVE_API std::string masa_implementation(at::ScalarType type, std::string& reason);
 
 }  // namespace retentive

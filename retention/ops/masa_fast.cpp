@@ -147,3 +147,20 @@ Tensor masa_with_gradient(const MasaArguments& a, bool decomposed) {
 }
 
 }  // namespace retentive::detail
+
+namespace retentive {
+
+std::string masa_implementation(at::ScalarType type, std::string& reason) {
+  std::vector<retention::Declined> declined;
+  const char* name = nullptr;
+  detail::for_element_type(type, [&](auto element) {
+    name = retention::masa_implementation<decltype(element)>(&declined);
+    return true;
+  });
+  for (const auto& other : declined) {
+    reason += (reason.empty() ? "" : "; ") + other.implementation + ": " + other.reason;
+  }
+  return name == nullptr ? "ATen" : "kernel " + std::string(name);
+}
+
+}  // namespace retentive

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <bench/statistics.h>
+#include <retention/base/export.h>
+#include <retention/base/precision.h>
+
+namespace retentive::bench {
+
+/// One kernel on one shape. Values in the project's metric against the composed form in double.
+struct KernelResult {
+  std::string name;  ///< "masa_full_14x14x8x32"
+  Precision precision = Precision::fp32;
+  double deviation = 0;
+  bool correct = false;
+  Summary microseconds;  ///< not measured when incorrect
+  double gmacs = 0;
+};
+
+/// Times the MaSA kernels on the shapes of RMT-T and RMT-S at 224 whose name contains `filter`, each after a check
+/// against the composed form: no speed is measured of a wrong result. `sink` receives one result at a time.
+RETENTIVE_API void measure_kernels(const std::string& filter, int threads, int repetitions,
+                                   const std::function<void(const KernelResult&)>& sink);
+
+/// One JSON object on one line, or a line for people.
+RETENTIVE_API std::string kernel_json(const KernelResult& result);
+RETENTIVE_API std::string kernel_text(const KernelResult& result);
+
+}  // namespace retentive::bench
