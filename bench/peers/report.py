@@ -24,12 +24,13 @@ def cell_lines(cell: dict, title: str, peers: list[str]) -> list[str]:
     others = sorted(s["others_percent"] for s in cell["rounds"] if s["state"] == cell["majority_state"])
     head = ["contender", "median ms", "p10", "p90", *(f"/ {peer}" for peer in shown), "peak MB", "load peak MB", "form"]
     lines = [f"### {title}", "",
-             f"Rounds: {states}; kept: {cell['majority_state']}. Other processes used {others[len(others) // 2]} % of a "
-             "core in those (median).", "",
+             f"Rounds: {states}; kept: {cell['majority_state']}. "
+             f"Other processes used {others[len(others) // 2]} % of a core in those (median).", "",
              "| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 2) + " --- |"]
     for row in sorted(cell["results"], key=lambda row: row.get("median_ms", float("inf"))):
         if "error" in row:
-            lines.append("| " + " | ".join([row["name"], *["-"] * (len(head) - 2), row["error"].replace("|", "/")]) + " |")
+            cells = [row["name"], *["-"] * (len(head) - 2), row["error"].replace("|", "/")]
+            lines.append("| " + " | ".join(cells) + " |")
             continue
         cells = [row["name"], number(row["median_ms"]), number(row["p10_ms"]), number(row["p90_ms"]),
                  *(number(row["ratios"].get(peer)) for peer in shown), number(row.get("run_peak_rss_mb"), 0),

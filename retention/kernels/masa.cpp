@@ -26,8 +26,8 @@ template <>
 constexpr Implementation<Entry<bfloat16>> kDecomposed<bfloat16>[] = {
     RETENTIVE_FOR_EACH_ISA(RETENTIVE_ROW_DECOMPOSED_BF16)};
 
-int64_t workspace_bytes(const MasaProblem& p, const MasaScratch& scratch, int threads) {
-  const int64_t floats = p.heads * masa_axis_floats(p) + std::max(threads, 1) * scratch.floats;
+int64_t workspace_bytes(const MasaProblem& p, int64_t thread_floats, int threads) {
+  const int64_t floats = p.heads * masa_axis_floats(p) + std::max(threads, 1) * thread_floats;
   return floats * static_cast<int64_t>(sizeof(float));
 }
 
@@ -44,11 +44,11 @@ void masa_rotary_tables(int64_t tokens, int64_t head_dim, const float* angle, fl
 }
 
 int64_t masa_workspace_bytes(const MasaProblem& p, int threads) {
-  return workspace_bytes(p, masa_full_scratch(p), threads);
+  return workspace_bytes(p, masa_full_scratch(p).floats, threads);
 }
 
 int64_t masa_decomposed_workspace_bytes(const MasaProblem& p, int threads) {
-  return workspace_bytes(p, masa_decomposed_scratch(p), threads);
+  return workspace_bytes(p, masa_decomposed_floats(p), threads);
 }
 
 template <class T>

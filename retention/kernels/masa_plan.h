@@ -23,7 +23,7 @@ constexpr int64_t kMasaPanel = 2 * kMasaLanes;
 // Largest table of Manhattan decays that is built for a head; larger grids fill in the decays of a tile when needed.
 constexpr int64_t kMasaGridTable = 65536;
 
-inline int64_t masa_round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+constexpr int64_t masa_round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 inline int64_t masa_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t masa_larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -37,11 +37,17 @@ inline int64_t masa_axis_floats(const MasaProblem& p) {
 inline int64_t masa_column_floats(const MasaProblem& p) { return (2 * p.height - 1) * p.width; }
 inline bool masa_has_grid_table(const MasaProblem& p) { return p.width * masa_column_floats(p) <= kMasaGridTable; }
 
-// Offsets into the workspace of a thread, in floats, for attention over `count` tokens.
-struct MasaScratch {
-  int64_t keys, values, queries, rows, results, sums, peaks, group, decay, floats;
+// Heads of a line that are packed together: they share the rotary factors, and their rows lie side by side in memory.
+inline int64_t masa_head_group(const MasaProblem& p, int64_t count) {
+  return masa_smaller(p.heads, masa_larger(3584 / (count * p.head_dim), 1));
+}
 
-  MasaScratch(const MasaProblem& p, int64_t count, int64_t decay_floats) {
+// Offsets into the workspace of a thread, in floats, for attention of `heads` heads at a time over `count` tokens.
+struct MasaScratch {
+  int64_t head_keys, head_values, head_queries;
+  int64_t keys, values, queries, weights, results, sums, peaks, group, decay, floats;
+
+  MasaScratch(const MasaProblem& p, int64_t count, int64_t packed_queries, int64_t heads, int64_t decay_floats) {
     const int64_t width = masa_round_up(p.head_dim, kMasaLanes);
     int64_t end = 0;
     const auto take = [&](int64_t size) {
@@ -49,14 +55,17 @@ struct MasaScratch {
       end += masa_round_up(size, kMasaLanes);
       return at;
     };
-    keys = take(masa_round_up(count, kMasaPanel) * width);
-    values = take(masa_round_up(count, 2) * width);
-    queries = take(kMasaQueryBlock * width);
-    rows = take(kMasaTileRows * kMasaRowStride);
+    head_keys = masa_round_up(count, kMasaPanel) * width;
+    head_values = masa_round_up(count, 2) * width;
+    head_queries = packed_queries * width;
+    keys = take(heads * head_keys);
+    values = take(heads * head_values);
+    queries = take(heads * head_queries);
+    weights = take(kMasaTileRows * kMasaRowStride);
     results = take(kMasaQueryBlock * width);
     sums = take(kMasaQueryBlock * kMasaLanes);
     peaks = take(kMasaQueryBlock);
-    group = take(kMasaLanes * width);
+    group = take(heads * kMasaLanes * width);
     decay = take(decay_floats);
     floats = end;
   }
@@ -64,10 +73,17 @@ struct MasaScratch {
 
 inline MasaScratch masa_full_scratch(const MasaProblem& p) {
   const int64_t table = masa_has_grid_table(p) ? p.width * masa_column_floats(p) + kMasaPanel : 0;
-  return MasaScratch(p, p.height * p.width, masa_larger(table, kMasaTileRows * kMasaRowStride));
+  return MasaScratch(p, p.height * p.width, kMasaQueryBlock, 1, masa_larger(table, kMasaTileRows * kMasaRowStride));
 }
 
-inline MasaScratch masa_decomposed_scratch(const MasaProblem& p) { return MasaScratch(p, masa_axis_reach(p), 0); }
+// For lines of `count` tokens.
+inline MasaScratch masa_line_scratch(const MasaProblem& p, int64_t count) {
+  return MasaScratch(p, count, masa_round_up(count, kMasaLanes), masa_head_group(p, count), 0);
+}
+
+inline int64_t masa_decomposed_floats(const MasaProblem& p) {
+  return masa_larger(masa_line_scratch(p, p.width).floats, masa_line_scratch(p, p.height).floats);
+}
 
 }  // namespace
 }  // namespace retentive::retention

@@ -31,61 +31,96 @@ inline Floats load_lanes(const T* from, int64_t n) {
   return n >= kLanes ? load(from) : load_first(from, n);
 }
 
-/// Rotates and scales the row of one token into words.
-template <class Words, class Sizes, class T>
-inline void rotate_row(const Sizes& sizes, const T* x, const MasaTables& tables, int64_t token, float scale,
-                       float* words) {
-  const int64_t pairs = sizes.channels() / 2;
-  const float* sin = tables.sin + token * pairs;
-  const float* cos = tables.cos + token * pairs;
-  const Floats factor = broadcast(scale);
-  for (int64_t c = 0; c < sizes.channels(); c += kLanes) {
-    const int64_t n = masa_smaller(sizes.channels() - c, kLanes);
-    const Floats values = mul(load_lanes(x + c, n), factor);
-    Words::store(words, c, rotate_pairs(values, load_twice(sin + c / 2, n), load_twice(cos + c / 2, n)));
-  }
-}
+/// Rows of q or k to rotate: head h of token t is x + t * stride + h * head_dim, and goes to words + h * head_apart.
+template <class T>
+struct RotarySource {
+  const T* x;
+  int64_t stride;
+  float scale;
+  float* words;
+  int64_t head_apart;
+};
 
-/// Rotated keys in panels of kPanel keys: [panel][depth][kPanel] words. Keys beyond the last are 0 up to a whole
-/// vector.
-template <class Words, class Sizes, class T>
-void pack_keys(const Sizes& sizes, const TokenLine<T>& line, float* group, float* panels) {
-  const int64_t depth = sizes.depth(), row = sizes.row();
-  for (int64_t key = 0; key < line.count; key += kLanes) {
-    for (int64_t i = 0; i < kLanes; ++i) {
-      float* to = group + i * row;
-      if (key + i < line.count) {
-        const int64_t token = line.token(key + i);
-        rotate_row<Words>(sizes, line.k + token * line.strides.k, line.tables, token, 1.0f, to);
-      } else {
-        for (int64_t c = 0; c < row; ++c) to[c] = 0.0f;
+/// Rotates and scales the tokens [first, first + count) of some heads of q, of k or of both, which share the factors;
+/// [count][row] words for each head.
+template <class Words, int sources, class Sizes, class T>
+[[gnu::always_inline]] inline void rotate_rows(const Sizes& sizes, const TokenLine<T>& line,
+                                               const RotarySource<T> (&source)[sources], int64_t heads, int64_t first,
+                                               int64_t count) {
+  const int64_t channels = sizes.channels(), row = sizes.row();
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t token = line.token(first + i), pair = token * (channels / 2);
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const int64_t n = masa_smaller(channels - c, kLanes);
+      const Floats sin = load_twice(line.tables.sin + pair + c / 2, n);
+      const Floats cos = load_twice(line.tables.cos + pair + c / 2, n);
+      for (const RotarySource<T>& from : source) {
+        const Floats scaled_sin = mul(sin, broadcast(from.scale)), scaled_cos = mul(cos, broadcast(from.scale));
+        const T* x = from.x + token * from.stride + c;
+        float* to = from.words + i * row;
+        for (int64_t head = 0; head < heads; ++head, x += channels, to += from.head_apart) {
+          Words::store(to, c, rotate_pairs(load_lanes(x, n), scaled_sin, scaled_cos));
+        }
       }
     }
-    float* to = panels + key / kPanel * depth * kPanel + key % kPanel;
-    for (int64_t c = 0; c < depth; c += kLanes) {
-      Floats block[kLanes];
-      const int64_t n = masa_smaller(row - c, kLanes);
+  }
+}
+
+/// The rows of `group` [kLanes][row] words as columns [depth][kPanel] of a panel.
+template <class Sizes>
+inline void store_columns(const Sizes& sizes, const float* group, float* panel) {
+  const int64_t depth = sizes.depth(), row = sizes.row();
+  for (int64_t w = 0; w < depth; w += kLanes) {
+    Floats block[kLanes];
 #pragma GCC unroll 16
-      for (int64_t i = 0; i < kLanes; ++i) block[i] = load_lanes(group + i * row + c, n);
-      transpose(block);
-      const int64_t used = masa_smaller(depth - c, kLanes);
-      for (int64_t i = 0; i < used; ++i) store(to + (c + i) * kPanel, block[i]);
+    for (int64_t i = 0; i < kLanes; ++i) block[i] = load_lanes(group + i * row + w, row - w);
+    transpose(block);
+    const int64_t used = masa_smaller(depth - w, kLanes);
+    for (int64_t i = 0; i < used; ++i) store(panel + (w + i) * kPanel, block[i]);
+  }
+}
+
+/// Rotated keys of some heads, each in panels of kPanel keys: [panel][depth][kPanel] words, heads `apart` words apart.
+/// Keys beyond the last are 0 up to a whole vector. `group` holds kLanes rows of each head. Rotates the queries of the
+/// same tokens too when there are any.
+template <class Words, class Sizes, class T>
+void pack_keys(const Sizes& sizes, const TokenLine<T>& line, int64_t heads, float* group, float* panels, int64_t apart,
+               RotarySource<T> queries) {
+  const int64_t depth = sizes.depth(), row = sizes.row(), group_apart = kLanes * row;
+  const RotarySource<T> keys{line.k, line.strides.k, 1.0f, group, group_apart};
+  for (int64_t key = 0; key < line.count; key += kLanes) {
+    const int64_t count = masa_smaller(line.count - key, kLanes);
+    if (queries.x != nullptr) {
+      rotate_rows<Words, 2>(sizes, line, {keys, queries}, heads, key, count);
+      queries.words += kLanes * row;
+    } else {
+      rotate_rows<Words, 1>(sizes, line, {keys}, heads, key, count);
+    }
+    for (int64_t head = 0; head < heads; ++head) {
+      float* rows = group + head * group_apart;
+      for (float* to = rows + count * row; to < rows + group_apart; ++to) *to = 0.0f;
+      store_columns(sizes, rows, panels + head * apart + key / kPanel * depth * kPanel + key % kPanel);
     }
   }
 }
 
-/// Values as [count][width] floats, or [count / 2][width] pairs of two tokens, 0 where the second is missing.
+/// Values of some heads as [count][width] floats, or [count / 2][width] pairs of two tokens, 0 where the second is
+/// missing; heads `apart` floats apart.
 template <class Words, class Sizes, class T>
-void pack_values(const Sizes& sizes, const TokenLine<T>& line, float* values) {
+void pack_values(const Sizes& sizes, const TokenLine<T>& line, int64_t heads, float* values, int64_t apart) {
+  const int64_t channels = sizes.channels(), next = line.step * line.strides.v;
   for (int64_t i = 0; i < line.count; i += Words::kPack, values += sizes.width()) {
     const T* x = line.v + line.token(i) * line.strides.v;
-    for (int64_t c = 0; c < sizes.channels(); c += kLanes) {
-      const int64_t n = masa_smaller(sizes.channels() - c, kLanes);
-      if constexpr (Words::kPack == 1) {
-        store(values + c, load_lanes(x + c, n));
-      } else {
-        const Floats next = i + 1 < line.count ? load_lanes(x + line.step * line.strides.v + c, n) : zero();
-        store(values + c, Words::interleave(load_lanes(x + c, n), next));
+    float* to = values;
+    for (int64_t head = 0; head < heads; ++head, x += channels, to += apart) {
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        const int64_t n = masa_smaller(channels - c, kLanes);
+        if constexpr (Words::kPack == 1) {
+          store(to + c, load_lanes(x + c, n));
+        } else {
+          const Floats odd = i + 1 < line.count ? load_lanes(x + next + c, n) : zero();
+          store(to + c, Words::interleave(load_lanes(x + c, n), odd));
+        }
       }
     }
   }

@@ -14,6 +14,7 @@ using TileRows = std::integer_sequence<int, 14, 7, 4, 2, 1>;
 #else
 using TileRows = std::integer_sequence<int, 6, 4, 2, 1>;
 #endif
+using ShiftedTileRows = std::integer_sequence<int, 4, 1>;
 
 /// The buffers of one thread.
 struct MasaBuffers {
@@ -23,7 +24,7 @@ struct MasaBuffers {
       : keys(base + at.keys),
         values(base + at.values),
         queries(base + at.queries),
-        weights(base + at.rows),
+        weights(base + at.weights),
         results(base + at.results),
         sums(base + at.sums),
         peaks(base + at.peaks),
@@ -31,74 +32,71 @@ struct MasaBuffers {
         decay(base + at.decay) {}
 };
 
-/// One head's attention over a line: what a block of queries needs beside the buffers.
+/// Packed keys and values of one head over a line, and where its results go.
 template <class Sizes, class T, class Decay>
 struct MasaStrip {
   Sizes sizes;
   TokenLine<T> line;
   Decay decay;
-  bool paper;
-  float scale;  // of the scores, log2 e included
+  const float* keys;
+  const float* values;
 };
 
-template <class Words, class Strip>
-void pack_strip(const Strip& strip, const MasaBuffers& buffers) {
-  pack_keys<Words>(strip.sizes, strip.line, buffers.group, buffers.keys);
-  pack_values<Words>(strip.sizes, strip.line, buffers.values);
-}
-
 /// Tiles of `rows` queries from row `done` of the block on, as many as fit.
-template <class Words, bool shifted, int rows, class Strip>
-bool attend_rows(Strip& strip, const MasaBuffers& buffers, MasaTile& tile, int64_t first, int64_t key, int64_t& done,
-                 int64_t block) {
-  const int64_t width = strip.sizes.width(), stride = strip.line.step * strip.line.strides.out;
+template <class Words, bool paper, bool shifted, int rows, class Sizes, class Strip>
+bool attend_rows(const Sizes& sizes, const Strip& strip, const float* queries, const MasaBuffers& buffers,
+                 MasaTile& tile, int64_t first, int64_t key, int64_t& done, int64_t block) {
+  const int64_t width = sizes.width(), stride = strip.line.step * strip.line.strides.out;
   for (; done + rows <= block; done += rows) {
-    tile.queries = buffers.queries + done * strip.sizes.row();
+    tile.queries = queries + done * sizes.row();
     tile.sums = buffers.sums + done * kMasaLanes;
     tile.peaks = buffers.peaks + done;
     tile.results = buffers.results + done * width;
     strip.decay.rows(first + done, rows, key, tile.count, tile.decay);
     auto* out = strip.line.out + strip.line.token(first + done) * strip.line.strides.out;
-    if (!attend_tile<Words, shifted, rows>(strip.sizes, tile, out, stride)) return false;
+    if (!attend_tile<Words, paper, shifted, rows>(sizes, tile, out, stride)) return false;
   }
   return true;
 }
 
 /// Queries [first, first + block) against all keys.
-template <class Words, bool shifted, class Strip, int... rows>
-bool attend_block(Strip& strip, const MasaBuffers& buffers, int64_t first, int64_t block,
-                  std::integer_sequence<int, rows...>) {
+template <class Words, bool paper, bool shifted, class Sizes, class Strip, int... rows>
+bool attend_tiles(const Sizes& sizes, const Strip& strip, const float* queries, const MasaBuffers& buffers,
+                  int64_t first, int64_t block, std::integer_sequence<int, rows...>) {
   for (int64_t i = 0; i < block * kMasaLanes; ++i) buffers.sums[i] = 0.0f;
   for (int64_t i = 0; i < block; ++i) buffers.peaks[i] = kLowest;
   for (int64_t key = 0; key < strip.line.count; key += kMasaKeyBlock) {
     MasaTile tile;
-    tile.keys = buffers.keys + key * strip.sizes.depth();
-    tile.values = buffers.values + key / Words::kPack * strip.sizes.width();
+    tile.keys = strip.keys + key * sizes.depth();
+    tile.values = strip.values + key / Words::kPack * sizes.width();
     tile.weights = buffers.weights;
     tile.count = masa_smaller(strip.line.count - key, kMasaKeyBlock);
-    tile.paper = strip.paper;
     tile.first = key == 0;
     tile.last = key + kMasaKeyBlock >= strip.line.count;
     int64_t done = 0;
-    if (!(attend_rows<Words, shifted, rows>(strip, buffers, tile, first, key, done, block) && ...)) return false;
+    if (!(attend_rows<Words, paper, shifted, rows>(sizes, strip, queries, buffers, tile, first, key, done, block) &&
+          ...))
+      return false;
   }
   return true;
 }
 
-/// Queries [begin, end) of a packed strip.
+template <class Words, bool paper, class Strip>
+void attend_block_in_mode(const Strip& strip, const float* queries, const MasaBuffers& buffers, int64_t first,
+                          int64_t block) {
+  if (attend_tiles<Words, paper, false>(strip.sizes, strip, queries, buffers, first, block, TileRows())) return;
+  const HeadSizes<Words, 0> sizes{strip.sizes.channels()};
+  attend_tiles<Words, paper, true>(sizes, strip, queries, buffers, first, block, ShiftedTileRows());
+}
+
+/// Queries [first, first + block) of a strip, packed in `queries`.
 template <class Words, class Strip>
-void attend_queries(Strip& strip, const MasaBuffers& buffers, int64_t begin, int64_t end) {
-  const auto& line = strip.line;
-  for (int64_t first = begin; first < end; first += kMasaQueryBlock) {
-    const int64_t block = masa_smaller(end - first, kMasaQueryBlock);
-    for (int64_t i = 0; i < block; ++i) {
-      const int64_t token = line.token(first + i);
-      rotate_row<Words>(strip.sizes, line.q + token * line.strides.q, line.tables, token, strip.scale,
-                        buffers.queries + i * strip.sizes.row());
-    }
-    if (!attend_block<Words, false>(strip, buffers, first, block, TileRows())) {
-      attend_block<Words, true>(strip, buffers, first, block, TileRows());
-    }
+void attend_block(const Strip& strip, DecayMode mode, const float* queries, const MasaBuffers& buffers, int64_t first,
+                  int64_t block) {
+  if (mode == DecayMode::paper) {
+    attend_block_in_mode<Words, true>(strip, queries, buffers, first, block);
+  } else {
+    attend_block_in_mode<Words, false>(strip, queries, buffers, first, block);
   }
 }
 

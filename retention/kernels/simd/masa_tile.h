@@ -19,18 +19,16 @@ struct MasaTile {
   float* sums;                        // [rows][kMasaLanes]
   float* peaks;                       // [rows], largest score so far
   float* results;                     // [rows][width], while more blocks follow
-  bool paper;                         // decays multiply the weights; otherwise they are added to the scores
   bool first, last;                   // block of keys
 };
 
-/// Sums outside this range send a block of queries to the path that subtracts the largest score.
-constexpr float kLeastSum = 5.421010862427522e-20f;
+/// Sums above this and below its reciprocal send a block of queries to the path that subtracts the largest score.
 constexpr float kGreatestSum = 18446744073709551616.0f;
 /// Stands for -infinity.
 constexpr float kLowest = -1e30f;
 
 /// Exponentials of one row's scores of a panel into its weights.
-template <class Words, int vectors>
+template <class Words, bool paper, int vectors>
 [[gnu::always_inline]] inline void finish_row(const MasaTile& tile, int r, int64_t key, Floats (&x)[vectors],
                                               int64_t valid) {
   float* weights = tile.weights + r * kMasaRowStride;
@@ -38,7 +36,7 @@ template <class Words, int vectors>
 #pragma GCC unroll 2
   for (int i = 0; i < vectors; ++i) x[i] = Words::exp2(x[i]);
   Floats total = load(sums);
-  if (tile.paper) {
+  if constexpr (paper) {
     if (vectors == 2) total = add(total, x[0]);
     total = add(total, keep_first(x[vectors - 1], valid));
 #pragma GCC unroll 2
@@ -50,42 +48,48 @@ template <class Words, int vectors>
   store(sums, total);
 }
 
-/// Scores of the keys [key, key + vectors * kLanes), `valid` of the last vector's; as they are when `raw`, otherwise
-/// their exponentials.
-template <class Words, bool raw, int rows, int vectors, class Sizes>
-inline void score_panel(const Sizes& sizes, const MasaTile& tile, int64_t key, int64_t valid) {
+/// Scores of `rows` queries from `first` on and the keys [key, key + vectors * kLanes), `valid` of the last vector's;
+/// as they are when `raw`, otherwise their exponentials.
+template <class Words, bool paper, bool raw, int rows, int vectors, class Sizes>
+inline void score_panel(const Sizes& sizes, const MasaTile& tile, int first, int64_t key, int64_t valid) {
   Floats score[rows][vectors];
 #pragma GCC unroll 14
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 2
-    for (int i = 0; i < vectors; ++i) score[r][i] = tile.paper ? zero() : load(tile.decay[r] + key + i * kLanes);
+    for (int i = 0; i < vectors; ++i) score[r][i] = paper ? zero() : load(tile.decay[first + r] + key + i * kLanes);
   }
-  multiply<Words>(score, tile.queries, sizes.row(), tile.keys + key * sizes.depth(), kPanel, sizes.depth());
+  multiply<Words>(score, tile.queries + first * sizes.row(), sizes.row(), tile.keys + key * sizes.depth(), kPanel,
+                  sizes.depth());
 #pragma GCC unroll 14
   for (int r = 0; r < rows; ++r) {
     if constexpr (raw) {
 #pragma GCC unroll 2
-      for (int i = 0; i < vectors; ++i) store(tile.weights + r * kMasaRowStride + key + i * kLanes, score[r][i]);
+      for (int i = 0; i < vectors; ++i)
+        store(tile.weights + (first + r) * kMasaRowStride + key + i * kLanes, score[r][i]);
     } else {
-      finish_row<Words>(tile, r, key, score[r], valid);
+      finish_row<Words, paper>(tile, first + r, key, score[r], valid);
     }
   }
 }
 
-template <class Words, bool raw, int rows, class Sizes>
+template <class Words, bool paper, bool raw, int rows, class Sizes>
 inline void score_tile(const Sizes& sizes, const MasaTile& tile) {
+  // Half a tile of two vectors keeps the multipliers busy, and its exponentials overlap with the other half's products.
+  constexpr int part = rows == kMasaTileRows ? rows / 2 : rows;
   for (int64_t key = 0; key < tile.count; key += kPanel) {
     const int64_t left = tile.count - key;
     if (left > kLanes) {
-      score_panel<Words, raw, rows, 2>(sizes, tile, key, masa_smaller(left - kLanes, kLanes));
+      for (int first = 0; first < rows; first += part) {
+        score_panel<Words, paper, raw, part, 2>(sizes, tile, first, key, masa_smaller(left - kLanes, kLanes));
+      }
     } else {
-      score_panel<Words, raw, rows, 1>(sizes, tile, key, left);
+      score_panel<Words, paper, raw, rows, 1>(sizes, tile, 0, key, left);
     }
   }
 }
 
 /// Raw scores of row r into weights relative to the largest so far; what earlier blocks gave is scaled to match.
-template <class Words>
+template <class Words, bool paper>
 void shift_row(const MasaTile& tile, int r, int64_t width) {
   float* scores = tile.weights + r * kMasaRowStride;
   Floats most = broadcast(tile.peaks[r]);
@@ -105,10 +109,10 @@ void shift_row(const MasaTile& tile, int r, int64_t width) {
     const int64_t left = tile.count - key;
     Floats x[2] = {sub(load(scores + key), broadcast(peak)), sub(load(scores + key + kLanes), broadcast(peak))};
     if (left > kLanes) {
-      finish_row<Words>(tile, r, key, x, masa_smaller(left - kLanes, kLanes));
+      finish_row<Words, paper>(tile, r, key, x, masa_smaller(left - kLanes, kLanes));
     } else {
       Floats one[1] = {x[0]};
-      finish_row<Words>(tile, r, key, one, left);
+      finish_row<Words, paper>(tile, r, key, one, left);
     }
   }
 }
@@ -145,23 +149,32 @@ inline void value_columns(const Sizes& sizes, const MasaTile& tile, int64_t c, c
   }
 }
 
-/// The whole tile. False when a finished row's sum says that its scores must be shifted.
-template <class Words, bool shifted, int rows, class Sizes, class T>
-bool attend_tile(const Sizes& sizes, const MasaTile& tile, T* out, int64_t stride) {
-  score_tile<Words, shifted, rows>(sizes, tile);
-  if constexpr (shifted) {
-    for (int r = 0; r < rows; ++r) shift_row<Words>(tile, r, sizes.width());
-  }
-  float scale[rows];
-  if (tile.last) {
-    bool good = true;
-    for (int r = 0; r < rows; ++r) {
-      const float total = sum(load(tile.sums + r * kMasaLanes));
-      scale[r] = 1.0f / total;
-      good = good && total > kLeastSum && total < kGreatestSum;
+/// One over the sum of each row; false when one is outside the range of unshifted scores.
+template <int rows>
+inline bool reciprocal_sums(const MasaTile& tile, float* scale) {
+  bool good = true;
+  for (int64_t first = 0; first < rows; first += kLanes) {
+    Floats lanes[kLanes];
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kLanes; ++i) {
+      lanes[i] = first + i < rows ? load(tile.sums + (first + i) * kMasaLanes) : broadcast(1.0f / kLanes);
     }
-    if (!shifted && !good) return false;
+    const Floats total = sum_each(lanes), reciprocal = div(broadcast(1.0f), total);
+    store(scale + first, reciprocal);
+    good = good && all_below(max(abs(total), abs(reciprocal)), kGreatestSum);
   }
+  return good;
+}
+
+/// The whole tile. False when a finished row's sum says that its scores must be shifted.
+template <class Words, bool paper, bool shifted, int rows, class Sizes, class T>
+[[gnu::noinline]] bool attend_tile(const Sizes& sizes, const MasaTile& tile, T* out, int64_t stride) {
+  score_tile<Words, paper, shifted, rows>(sizes, tile);
+  if constexpr (shifted) {
+    for (int r = 0; r < rows; ++r) shift_row<Words, paper>(tile, r, sizes.width());
+  }
+  alignas(64) float scale[masa_round_up(rows, kLanes)];
+  if (tile.last && !reciprocal_sums<rows>(tile, scale) && !shifted) return false;
   int64_t c = 0;
   for (; c + kPanel <= sizes.width(); c += kPanel) value_columns<Words, rows, 2>(sizes, tile, c, scale, out, stride);
   if (c < sizes.width()) value_columns<Words, rows, 1>(sizes, tile, c, scale, out, stride);

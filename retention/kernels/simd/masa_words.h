@@ -9,28 +9,75 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
-/// 2^x with a relative error below 3e-7, 0 far below the normal range and infinite above it; x must not be -infinity.
-inline Floats exp2_finite(Floats x) {
 #if defined(__AVX512F__)
-  // Rounds through the adder: multipliers are the bottleneck here.
-  const Floats magic = broadcast(12582912.0f);
-  const Floats whole = sub(add(x, magic), magic);
+/// 2^x = 2^(k / 16) 2^rest with x rounded to sixteenths by an addition; the multipliers are the bottleneck of the
+/// kernels. 0 far below the normal range and infinite above it; x must not be -infinity.
+template <class Polynomial>
+inline Floats exp2_by_table(Floats x, Polynomial&& polynomial) {
+  alignas(64) static constexpr float kPowers[16] = {
+      1.0f,        1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f,
+      1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
+  const Floats magic = broadcast(786432.0f);
+  const Floats shifted = add(x, magic);
+  const Floats whole = sub(shifted, magic);
+  const Floats power = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), _mm512_load_ps(kPowers));
+  return scale_by_power(mul(power, polynomial(sub(x, whole))), whole);
+}
+
+/// 2^x with a relative error below 6e-7.
+inline Floats exp2_finite(Floats x) {
+  return exp2_by_table(x, [](Floats rest) {
+    return fmadd(fmadd(rest, broadcast(0.240219463f), broadcast(0.693187831f)), rest, broadcast(1.0f));
+  });
+}
+
+/// 2^x with a relative error below 1.3e-4, for values that are rounded to bfloat16.
+inline Floats exp2_coarse(Floats x) {
+  return exp2_by_table(x, [](Floats rest) { return fmadd(rest, broadcast(0.693120076f), broadcast(1.00011728f)); });
+}
 #else
-  x = min(max(x, broadcast(-150.0f)), broadcast(128.0f));
-  const Floats whole = round(x);
-#endif
-  const Floats rest = sub(x, whole);
-  Floats p = broadcast(1.33952202e-3f);
-  p = fmadd(p, rest, broadcast(9.67020800e-3f));
-  p = fmadd(p, rest, broadcast(5.55032880e-2f));
-  p = fmadd(p, rest, broadcast(2.40221322e-1f));
-  p = fmadd(p, rest, broadcast(6.93147204e-1f));
+/// 2^x with a relative error below 3e-7, 0 far below the normal range; x must not be -infinity.
+inline Floats exp2_finite(Floats x) {
+  const Floats bounded = min(max(x, broadcast(-150.0f)), broadcast(128.0f));
+  const Floats whole = round(bounded);
+  const Floats rest = sub(bounded, whole);
+  Floats p = broadcast(1.32764719e-3f);
+  p = fmadd(p, rest, broadcast(9.67554133e-3f));
+  p = fmadd(p, rest, broadcast(5.55071327e-2f));
+  p = fmadd(p, rest, broadcast(2.40221197e-1f));
+  p = fmadd(p, rest, broadcast(6.93146967e-1f));
   p = fmadd(p, rest, broadcast(1.0f));
   return scale_by_power(p, whole);
 }
+#endif
 
-/// The same with a relative error below 1e-4, for values that are rounded to bfloat16.
-inline Floats exp2_coarse(Floats x) { return exp2_finite(x); }
+/// Lane i is the sum of x[i].
+#if defined(__AVX512F__)
+inline Floats sum_each(const Floats (&x)[kLanes]) {
+  Floats quads[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const Floats* y = x + 4 * i;
+    const Floats ab = add(_mm512_unpacklo_ps(y[0], y[1]), _mm512_unpackhi_ps(y[0], y[1]));
+    const Floats cd = add(_mm512_unpacklo_ps(y[2], y[3]), _mm512_unpackhi_ps(y[2], y[3]));
+    quads[i] = add(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+  }
+  const auto join = [](Floats a, Floats b) {
+    return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  };
+  return join(join(quads[0], quads[1]), join(quads[2], quads[3]));
+}
+inline bool all_below(Floats x, float bound) { return _mm512_cmp_ps_mask(x, broadcast(bound), _CMP_LT_OQ) == 0xffff; }
+#else
+inline Floats sum_each(const Floats (&x)[kLanes]) {
+  const Floats low = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+  const Floats high = _mm256_hadd_ps(_mm256_hadd_ps(x[4], x[5]), _mm256_hadd_ps(x[6], x[7]));
+  return add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+inline bool all_below(Floats x, float bound) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(x, broadcast(bound), _CMP_LT_OQ)) == 0xff;
+}
+#endif
 
 struct FloatWords {
   static constexpr int64_t kPack = 1;

@@ -1,5 +1,8 @@
+#pragma once
+
+// Full MaSA: every token of the grid attends to all.
+
 #include <retention/base/parallel_for.h>
-#include <retention/kernels/masa.h>
 #include <retention/kernels/simd/masa_strip.h>
 
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
@@ -49,32 +52,53 @@ struct GridDecay {
   }
 };
 
-template <class Words, int64_t head_dim, class T>
-auto full_strip(const MasaCall<T>& call, const MasaBuffers& buffers, int64_t batch, int64_t head) {
+/// Tokens of one head of a batch entry, in raster order.
+template <class T>
+TokenLine<T> raster_line(const MasaCall<T>& call, int64_t batch, int64_t head) {
   const MasaProblem& p = call.problem;
-  const int64_t tokens = p.height * p.width, channel = head * p.head_dim;
-  const MasaStrides& strides = call.strides;
-  const TokenLine<T> line{call.q + batch * tokens * strides.q + channel,
-                          call.k + batch * tokens * strides.k + channel,
-                          call.v + batch * tokens * strides.v + channel,
-                          call.out + batch * tokens * strides.out + channel,
-                          strides,
-                          call.tables,
-                          0,
-                          1,
-                          tokens};
-  const bool paper = p.decay_mode == DecayMode::paper;
+  const MasaStrides& s = call.strides;
+  const int64_t tokens = p.height * p.width, start = batch * tokens, channel = head * p.head_dim;
+  return {call.q + start * s.q + channel,
+          call.k + start * s.k + channel,
+          call.v + start * s.v + channel,
+          call.out + start * s.out + channel,
+          s,
+          call.tables,
+          0,
+          1,
+          tokens};
+}
+
+/// Blocks of queries [begin, end) of one head.
+template <class Words, int64_t head_dim, class T>
+void attend_grid(const MasaCall<T>& call, int64_t batch, int64_t head, const MasaBuffers& buffers, int64_t begin,
+                 int64_t end) {
+  const MasaProblem& p = call.problem;
+  const HeadSizes<Words, head_dim> sizes{p.head_dim};
+  const TokenLine<T> line = raster_line(call, batch, head);
   const float* axis = call.workspace + head * masa_axis_floats(p);
-  const GridDecay decay{axis, p.height, p.width, masa_axis_reach(p), !paper, masa_has_grid_table(p), buffers.decay};
-  return MasaStrip<HeadSizes<Words, head_dim>, T, GridDecay>{
-      {p.head_dim}, line, decay, paper, static_cast<float>(p.k_scale) * kLog2E};
+  const GridDecay decay{
+      axis,         p.height, p.width, masa_axis_reach(p), p.decay_mode == DecayMode::release, masa_has_grid_table(p),
+      buffers.decay};
+  decay.fill_table();
+  pack_keys<Words>(sizes, line, 1, buffers.group, buffers.keys, 0, RotarySource<T>{});
+  pack_values<Words>(sizes, line, 1, buffers.values, 0);
+  const MasaStrip<HeadSizes<Words, head_dim>, T, GridDecay> strip{sizes, line, decay, buffers.keys, buffers.values};
+  const float scale = static_cast<float>(p.k_scale) * kLog2E;
+  const RotarySource<T> queries{line.q, line.strides.q, scale, buffers.queries, 0};
+  for (int64_t first = begin * kMasaQueryBlock; first < line.count && first < end * kMasaQueryBlock;
+       first += kMasaQueryBlock) {
+    const int64_t block = masa_smaller(line.count - first, kMasaQueryBlock);
+    rotate_rows<Words, 1>(sizes, line, {queries}, 1, first, block);
+    attend_block<Words>(strip, p.decay_mode, buffers.queries, buffers, first, block);
+  }
 }
 
 template <class Words, int64_t head_dim, class T>
 void full(const MasaCall<T>& call) {
   const MasaProblem& p = call.problem;
   const MasaScratch scratch = masa_full_scratch(p);
-  const int64_t tokens = p.height * p.width, blocks = (tokens + kMasaQueryBlock - 1) / kMasaQueryBlock;
+  const int64_t blocks = (p.height * p.width + kMasaQueryBlock - 1) / kMasaQueryBlock;
   fill_axis_tables(p, call.log_gamma, call.workspace);
   float* threads = call.workspace + p.heads * masa_axis_floats(p);
   parallel_for(p.batch * p.heads * blocks, call.threads, [&](int64_t begin, int64_t end, int worker) {
@@ -82,10 +106,7 @@ void full(const MasaCall<T>& call) {
     for (int64_t task = begin; task < end;) {
       const int64_t head = task / blocks, first = task % blocks;
       const int64_t last = masa_smaller(blocks, first + end - task);
-      auto strip = full_strip<Words, head_dim>(call, buffers, head / p.heads, head % p.heads);
-      strip.decay.fill_table();
-      pack_strip<Words>(strip, buffers);
-      attend_queries<Words>(strip, buffers, first * kMasaQueryBlock, masa_smaller(last * kMasaQueryBlock, tokens));
+      attend_grid<Words, head_dim>(call, head / p.heads, head % p.heads, buffers, first, last);
       task += last - first;
     }
   });
@@ -99,9 +120,4 @@ void full_of_size(const MasaCall<T>& call) {
 }
 
 }  // namespace
-
-void masa_full_f32(const MasaCall<float>& call) { full_of_size<FloatWords>(call); }
-
-void masa_full_bf16(const MasaCall<bfloat16>& call) { full_of_size<WordsOfBfloat16>(call); }
-
 }  // namespace retentive::retention::RETENTIVE_KERNEL_ISA
