@@ -98,7 +98,7 @@ torch::Tensor run_conv(const packed::Conv2d& conv, const torch::Tensor& x, Activ
   const OpTimer timer(name, static_cast<double>(call.batch * side(call.height) * side(call.width)) * taps);
   const auto input = x.to(input_type(conv.precision())).contiguous();
   auto y = pooled_empty({call.batch, side(call.height), side(call.width), conv.shape().out_channels}, output);
-  conv.run(input.const_data_ptr(), 1.0f, y.mutable_data_ptr(), call);
+  conv.run(input.const_data_ptr(), y.mutable_data_ptr(), call);
   return y;  // [B, h, w, out]
 }
 

@@ -1,5 +1,3 @@
-#include <vector>
-
 #include <retention/base/error.h>
 #include <retention/packed/conv2d.h>
 #include <retention/packed/detail/engine.h>
@@ -26,7 +24,9 @@ class Conv2d::Impl {
  public:
   Impl(const Conv2dShape& shape, Precision precision, const float* weight, const float* bias)
       : shape_(shape), precision_(precision), primitives_(kPrimitives) {
-    if (precision == Precision::int4) throw Unsupported("[conv2d] int4 is for language models; use int8");
+    if (precision != Precision::fp32 && precision != Precision::bf16) {
+      throw Unsupported("[conv2d] convolutions run in fp32 and bf16, not in " + std::string(enum_name(precision)));
+    }
     bias_ = memory({{shape_.out_channels}, memory::data_type::f32, Tag::a}, engine());
     std::copy_n(bias, shape_.out_channels, static_cast<float*>(bias_.get_data_handle()));
     const auto what = "a convolution of " + std::to_string(shape.in_channels) + " to " +
@@ -38,7 +38,7 @@ class Conv2d::Impl {
     weights_ = pack(weight, desc.weights_desc());
   }
 
-  void run(const void* x, float scale, void* y, const Conv2dCall& call) {
+  void run(const void* x, void* y, const Conv2dCall& call) {
     const ThreadScope threads(call.threads);
     const auto ready = primitives_.get(call, [&] { return prepare(call); });
     const auto& desc = ready->desc;
@@ -47,11 +47,6 @@ class Conv2d::Impl {
         {DNNL_ARG_WEIGHTS, ready->weights},
         {DNNL_ARG_BIAS, bias_},
         {DNNL_ARG_DST, memory(desc.dst_desc(), engine(), y)}};
-    if (precision_ == Precision::int8) {
-      const memory::desc one({1}, memory::data_type::f32, Tag::a);
-      arguments.emplace(DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, scales_);
-      arguments.emplace(DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC, memory(one, engine(), &scale));
-    }
     execute(ready->primitive, desc.scratchpad_desc(), std::move(arguments));
   }
 
@@ -71,10 +66,6 @@ class Conv2d::Impl {
     const memory::desc y({call.batch, out, side(call.height), side(call.width)}, data_type(call.output), Tag::nhwc);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (precision_ == Precision::int8) {
-      attributes.set_scales_mask(DNNL_ARG_WEIGHTS, 1 << 0);
-      attributes.set_scales_mask(DNNL_ARG_SRC, 0);
-    }
     dnnl::post_ops chain;
     append_activation(chain, call.activation);
     attributes.set_post_ops(chain);
@@ -100,18 +91,10 @@ class Conv2d::Impl {
   memory pack(const float* weight, const memory::desc& desc) {
     const memory::dims dims = {shape_.out_channels, shape_.in_channels, shape_.kernel, shape_.kernel};
     const memory::desc plain(dims, memory::data_type::f32, Tag::oihw);
-    if (precision_ != Precision::int8) return reordered(memory(plain, engine(), const_cast<float*>(weight)), desc);
-    const int64_t count = shape_.in_channels * shape_.kernel * shape_.kernel;
-    std::vector<int8_t> quantised(shape_.out_channels * count);
-    scales_ = memory({{shape_.out_channels}, memory::data_type::f32, Tag::a}, engine());
-    quantise_channels(weight, shape_.out_channels, count, quantised.data(),
-                      static_cast<float*>(scales_.get_data_handle()));
-    const memory::desc plain_int8(dims, memory::data_type::s8, Tag::oihw);
-    return reordered(memory(plain_int8, engine(), quantised.data()), desc);
+    return reordered(memory(plain, engine(), const_cast<float*>(weight)), desc);
   }
 
   memory bias_;
-  memory scales_;
   Lru<Conv2dCall, Ready> primitives_;
 };
 
@@ -120,7 +103,7 @@ Conv2d::Conv2d(const Conv2dShape& shape, Precision precision, const float* weigh
 
 Conv2d::~Conv2d() = default;
 
-void Conv2d::run(const void* x, float scale, void* y, const Conv2dCall& call) const { impl_->run(x, scale, y, call); }
+void Conv2d::run(const void* x, void* y, const Conv2dCall& call) const { impl_->run(x, y, call); }
 
 const Conv2dShape& Conv2d::shape() const { return impl_->shape_; }
 Precision Conv2d::precision() const { return impl_->precision_; }

@@ -135,7 +135,7 @@ TEST_CASE("one packed linear serves several threads at once", "[packed]") {
 }
 
 TEST_CASE("packed convolution equals the plain sum", "[packed]") {
-  for (const auto precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
+  for (const auto precision : {Precision::fp32, Precision::bf16}) {
     if (!runs(precision)) continue;
     WorstDeviation worst("packed convolution " + std::string(enum_name(precision)));
     for (const auto& [in, out, stride] :
@@ -161,7 +161,7 @@ TEST_CASE("packed convolution equals the plain sum", "[packed]") {
           }
           expected[i] = static_cast<float>(activate(sum, Activation::gelu));
         }
-        conv.run(x.data(), x.scales[0], y.data(),
+        conv.run(x.data(), y.data(),
                  {.batch = batch, .height = h, .width = w, .activation = Activation::gelu, .threads = 2});
         const auto where =
             std::to_string(h) + "x" + std::to_string(w) + " " + std::to_string(in) + "->" + std::to_string(out);
