@@ -92,10 +92,11 @@ inline void score_tile(const Sizes& sizes, const MasaTile& tile) {
 template <class Words, bool paper>
 void shift_row(const MasaTile& tile, int r, int64_t width) {
   float* scores = tile.weights + r * kMasaRowStride;
+  const Floats lowest = broadcast(kLowest);
   Floats most = broadcast(tile.peaks[r]);
   for (int64_t key = 0; key < tile.count; key += kLanes) {
     const int64_t n = masa_smaller(tile.count - key, kLanes);
-    most = max(most, add(keep_first(sub(load(scores + key), broadcast(kLowest)), n), broadcast(kLowest)));
+    most = max(most, add(keep_first(load(scores + key), n), sub(lowest, keep_first(lowest, n))));
   }
   const float peak = largest(most);
   const Floats factor = Words::exp2(broadcast(tile.peaks[r] - peak));
@@ -107,7 +108,9 @@ void shift_row(const MasaTile& tile, int r, int64_t width) {
   }
   for (int64_t key = 0; key < tile.count; key += kPanel) {
     const int64_t left = tile.count - key;
-    Floats x[2] = {sub(load(scores + key), broadcast(peak)), sub(load(scores + key + kLanes), broadcast(peak))};
+    // The bound is for lanes beyond the last key.
+    Floats x[2] = {min(sub(load(scores + key), broadcast(peak)), zero()),
+                   min(sub(load(scores + key + kLanes), broadcast(peak)), zero())};
     if (left > kLanes) {
       finish_row<Words, paper>(tile, r, key, x, masa_smaller(left - kLanes, kLanes));
     } else {
