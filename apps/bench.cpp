@@ -94,6 +94,8 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
   add_enum_option(app, "--precision", options.precision, "number type of the network");
   app.add_option("--warmup", options.warmup, "passes before the first that counts; 5")->check(CLI::Range(0, 10'000));
   app.add_option("--reps", options.repetitions, "passes that count; 30")->check(CLI::Range(1, 1'000'000));
+  app.add_option("--instances", options.instances, "models that run at once, each on --threads threads; 1 by default")
+      ->check(CLI::Range(1, 256));
   app.add_flag("--profile", flags.profile, "also a table of the time by operation");
   auto* json = app.add_flag("--json", flags.json, "one JSON object, for `bench compare`");
   app.add_flag("--serve", flags.serve, "time passes when told so: lines `run N` on stdin, answers in JSON")

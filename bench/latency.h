@@ -28,6 +28,7 @@ struct LatencyOptions {
   Precision precision = Precision::fp32;
   int warmup = 5;
   int repetitions = 30;
+  int instances = 1;  ///< models that run at once, each on `threads` threads of its own
 };
 
 /// A model ready to be timed.
@@ -67,8 +68,8 @@ struct LatencyResult {
   Machine machine;
   std::map<std::string, OpProfile::Row> profile;  ///< of one pass; empty unless asked for
 
-  double images_per_s() const { return 1e3 * static_cast<double>(options.batch) / summary.median; }
-  double gmacs_per_s() const { return macs * 1e-6 / summary.median; }
+  double images_per_s() const { return 1e3 * static_cast<double>(options.batch * options.instances) / summary.median; }
+  double gmacs_per_s() const { return macs * 1e-6 * options.instances / summary.median; }
 };
 
 RETENTIVE_API LatencyResult measure_latency(const LatencyOptions& options, bool with_profile);

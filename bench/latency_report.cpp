@@ -68,6 +68,7 @@ std::string latency_json(const LatencyResult& result) {
                {"size", size_text(options)},
                {"batch", options.batch},
                {"threads", options.threads},
+               {"instances", options.instances},
                {"precision", enum_name(options.precision)},
                {"median_ms", result.summary.median},
                {"p10_ms", result.summary.p10},
@@ -92,7 +93,9 @@ std::string latency_text(const LatencyResult& result) {
   const auto& machine = result.machine;
   std::string text;
   text += options.model + " " + size_text(options) + ", batch " + std::to_string(options.batch) + ", " +
-          std::to_string(options.threads) + " threads, " + std::string(enum_name(options.precision)) + "\n";
+          std::to_string(options.threads) + " threads, " +
+          (options.instances > 1 ? std::to_string(options.instances) + " instances, " : "") +
+          std::string(enum_name(options.precision)) + "\n";
   text += format("latency     %.2f ms median, %.2f p10, %.2f p90 (%zu runs)\n", result.summary.median,
                  result.summary.p10, result.summary.p90, result.times_ms.size());
   text += format("throughput  %.1f images/s\n", result.images_per_s());
