@@ -10,10 +10,8 @@
 namespace retentive::retention {
 namespace {
 
-// Keys that a block of queries attends to at a time, and queries in such a block (whole tiles of 14 rows, 7 x 7 and
-// 14 x 14 grids without a remainder worth mentioning).
+// Keys that a block of queries attends to at a time.
 constexpr int64_t kMasaKeyBlock = 256;
-constexpr int64_t kMasaQueryBlock = 56;
 // Words from one row of probabilities to the next; not a power of two, rows would share cache sets.
 constexpr int64_t kMasaRowStride = kMasaKeyBlock + 16;
 constexpr int64_t kMasaTileRows = 14;
@@ -21,9 +19,13 @@ constexpr int64_t kMasaTileRows = 14;
 constexpr int64_t kMasaLanes = 16;
 constexpr int64_t kMasaPanel = 2 * kMasaLanes;
 // Largest table of Manhattan decays that is built for a head; larger grids fill in the decays of a tile when needed.
-constexpr int64_t kMasaGridTable = 65536;
+constexpr int64_t kMasaGridTable = 524288;
 
 constexpr int64_t masa_round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+// Queries in a block: whole tiles of 14 rows. Where keys come in several blocks, each should serve many queries while
+// it is in the cache.
+constexpr int64_t masa_query_block(int64_t keys) { return keys > kMasaKeyBlock ? 224 : 56; }
+
 inline int64_t masa_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t masa_larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -35,11 +37,14 @@ inline int64_t masa_axis_floats(const MasaProblem& p) {
 
 // Floats of the decays between a column of the grid and all positions up to height - 1 rows above and below.
 inline int64_t masa_column_floats(const MasaProblem& p) { return (2 * p.height - 1) * p.width; }
-inline bool masa_has_grid_table(const MasaProblem& p) { return p.width * masa_column_floats(p) <= kMasaGridTable; }
+inline bool masa_has_grid_table(const MasaProblem& p) {
+  return p.height > 1 && p.width > 1 && p.width * masa_column_floats(p) <= kMasaGridTable;
+}
 
 // Heads of a line that are packed together: they share the rotary factors, and their rows lie side by side in memory.
+constexpr int64_t kMasaPackedHeads = 16384;
 inline int64_t masa_head_group(const MasaProblem& p, int64_t count) {
-  return masa_smaller(p.heads, masa_larger(3584 / (count * p.head_dim), 1));
+  return masa_smaller(p.heads, masa_larger(kMasaPackedHeads / (count * p.head_dim), 1));
 }
 
 // Offsets into the workspace of a thread, in floats, for attention of `heads` heads at a time over `count` tokens.
@@ -49,6 +54,7 @@ struct MasaScratch {
 
   MasaScratch(const MasaProblem& p, int64_t count, int64_t packed_queries, int64_t heads, int64_t decay_floats) {
     const int64_t width = masa_round_up(p.head_dim, kMasaLanes);
+    const int64_t block = masa_query_block(count);
     int64_t end = 0;
     const auto take = [&](int64_t size) {
       const int64_t at = end;
@@ -62,18 +68,19 @@ struct MasaScratch {
     values = take(heads * head_values);
     queries = take(heads * head_queries);
     weights = take(kMasaTileRows * kMasaRowStride);
-    results = take(kMasaQueryBlock * width);
-    sums = take(kMasaQueryBlock * kMasaLanes);
-    peaks = take(kMasaQueryBlock);
-    group = take(heads * kMasaLanes * width);
+    results = take(block * width);
+    sums = take(block * kMasaLanes);
+    peaks = take(block);
+    group = take(heads * masa_larger(head_queries, kMasaLanes * width));
     decay = take(decay_floats);
     floats = end;
   }
 };
 
 inline MasaScratch masa_full_scratch(const MasaProblem& p) {
+  const int64_t tokens = p.height * p.width;
   const int64_t table = masa_has_grid_table(p) ? p.width * masa_column_floats(p) + kMasaPanel : 0;
-  return MasaScratch(p, p.height * p.width, kMasaQueryBlock, 1, masa_larger(table, kMasaTileRows * kMasaRowStride));
+  return MasaScratch(p, tokens, masa_query_block(tokens), 1, masa_larger(table, kMasaTileRows * kMasaRowStride));
 }
 
 // For lines of `count` tokens.

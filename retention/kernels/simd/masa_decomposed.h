@@ -43,18 +43,19 @@ void attend_line(const MasaCall<T>& call, const TokenLine<T>& line, const MasaSc
                  const MasaBuffers& buffers, int64_t head, int64_t heads) {
   const MasaProblem& p = call.problem;
   const HeadSizes<Words, head_dim> sizes{p.head_dim};
-  const RotarySource<T> queries{line.q, line.strides.q, static_cast<float>(p.k_scale) * kLog2E, buffers.queries,
-                                scratch.head_queries};
-  pack_keys<Words>(sizes, line, heads, buffers.group, buffers.keys, scratch.head_keys, queries);
+  const float scale = static_cast<float>(p.k_scale) * kLog2E;
+  const RotarySource<T> queries{line.q, line.strides.q, scale, buffers.queries};
+  pack_keys<Words>(sizes, line, heads, buffers.group, scratch.head_queries, buffers.keys, scratch.head_keys, queries);
   pack_values<Words>(sizes, line, heads, buffers.values, scratch.head_values);
   for (int64_t i = 0; i < heads; ++i) {
     const AxisDecay decay{call.workspace + (head + i) * masa_axis_floats(p), masa_axis_reach(p)};
     MasaStrip<HeadSizes<Words, head_dim>, T, AxisDecay> strip{sizes, line, decay, buffers.keys + i * scratch.head_keys,
                                                               buffers.values + i * scratch.head_values};
     strip.line.out += i * p.head_dim;
+    const int64_t whole = masa_query_block(line.count);
     const float* packed = buffers.queries + i * scratch.head_queries;
-    for (int64_t first = 0; first < line.count; first += kMasaQueryBlock) {
-      const int64_t block = masa_smaller(line.count - first, kMasaQueryBlock);
+    for (int64_t first = 0; first < line.count; first += whole) {
+      const int64_t block = masa_smaller(line.count - first, whole);
       attend_block<Words>(strip, p.decay_mode, packed + first * sizes.row(), buffers, first, block);
     }
   }

@@ -8,9 +8,13 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
+struct GridPoint {
+  int64_t h, w;
+};
+
 /// Manhattan decays of one head. Small grids have them in a table: for each column of the grid, those to all positions
-/// up to height - 1 rows above and below, in raster order, in which a query's keys are one run. For others the rows of
-/// a tile are filled in.
+/// up to height - 1 rows above and below, in raster order, in which a query's keys are one run. A single row or column
+/// of tokens has such runs in the axis. For others the rows of a tile are filled in.
 struct GridDecay {
   const float* axis;
   int64_t height, width, reach;
@@ -19,35 +23,42 @@ struct GridDecay {
 
   Floats join(Floats a, Floats b) const { return added ? add(a, b) : mul(a, b); }
 
-  /// Decays of the keys [key, key + count) at least, seen from (h, w), h and the keys' rows relative to each other.
-  void fill(int64_t h, int64_t w, int64_t key, int64_t count, float* to) const {
-    int64_t row = key / width, column = key % width;
-    for (int64_t at = 0; at < count; ++row, column = 0) {
-      const int64_t distance = masa_smaller(row > h ? row - h : h - row, reach - 1);
+  /// Decays seen from `query` of `count` keys at least, from `key` on in raster order; rows are relative.
+  void fill(GridPoint query, GridPoint key, int64_t count, float* to) const {
+    const float* horizontal = axis + reach - 1 - query.w + key.w;
+    for (int64_t at = 0, end = width - key.w; at < count; ++key.h, end += width) {
+      const int64_t distance = masa_smaller(key.h > query.h ? key.h - query.h : query.h - key.h, reach - 1);
       const Floats vertical = broadcast(axis[reach - 1 + distance]);
-      const float* horizontal = axis + reach - 1 - w + column;
-      const int64_t end = masa_smaller(at + width - column, count);
-      for (; at < end; at += kLanes, horizontal += kLanes) store(to + at, join(vertical, load(horizontal)));
+      for (; at < masa_smaller(end, count); at += kLanes, horizontal += kLanes) {
+        store(to + at, join(vertical, load(horizontal)));
+      }
       at = end;
+      horizontal = axis + reach - 1 - query.w;
     }
   }
 
   void fill_table() const {
     if (!table) return;
     const int64_t run = (2 * height - 1) * width;
-    for (int64_t w = 0; w < width; ++w) fill(height - 1, w, 0, run, decay + w * run);
+    for (int64_t w = 0; w < width; ++w) fill({height - 1, w}, {0, 0}, run, decay + w * run);
     for (int64_t i = 0; i < kMasaPanel; ++i) decay[width * run + i] = 0.0f;
   }
 
   void rows(int64_t first, int count, int64_t key, int64_t keys, const float** rows) const {
+    if (height == 1 || width == 1) {
+      for (int r = 0; r < count; ++r) rows[r] = axis + reach - 1 - (first + r) + key;
+      return;
+    }
+    GridPoint query{first / width, first % width};
+    const GridPoint start = table ? GridPoint{0, 0} : GridPoint{key / width, key % width};
     for (int r = 0; r < count; ++r) {
-      const int64_t h = (first + r) / width, w = (first + r) % width;
       if (table) {
-        rows[r] = decay + w * (2 * height - 1) * width + (height - 1 - h) * width + key;
+        rows[r] = decay + query.w * (2 * height - 1) * width + (height - 1 - query.h) * width + key;
       } else {
-        fill(h, w, key, masa_round_up(keys, kPanel), decay + r * kMasaRowStride);
+        fill(query, start, masa_round_up(keys, kPanel), decay + r * kMasaRowStride);
         rows[r] = decay + r * kMasaRowStride;
       }
+      if (++query.w == width) query = {query.h + 1, 0};
     }
   }
 };
@@ -69,10 +80,10 @@ TokenLine<T> raster_line(const MasaCall<T>& call, int64_t batch, int64_t head) {
           tokens};
 }
 
-/// Blocks of queries [begin, end) of one head.
+/// Blocks of queries [begin, end) of one head; `fresh` when the thread's last were of another head.
 template <class Words, int64_t head_dim, class T>
-void attend_grid(const MasaCall<T>& call, int64_t batch, int64_t head, const MasaBuffers& buffers, int64_t begin,
-                 int64_t end) {
+void attend_grid(const MasaCall<T>& call, int64_t batch, int64_t head, bool fresh, const MasaBuffers& buffers,
+                 int64_t begin, int64_t end) {
   const MasaProblem& p = call.problem;
   const HeadSizes<Words, head_dim> sizes{p.head_dim};
   const TokenLine<T> line = raster_line(call, batch, head);
@@ -80,16 +91,16 @@ void attend_grid(const MasaCall<T>& call, int64_t batch, int64_t head, const Mas
   const GridDecay decay{
       axis,         p.height, p.width, masa_axis_reach(p), p.decay_mode == DecayMode::release, masa_has_grid_table(p),
       buffers.decay};
-  decay.fill_table();
-  pack_keys<Words>(sizes, line, 1, buffers.group, buffers.keys, 0, RotarySource<T>{});
+  if (fresh) decay.fill_table();
+  pack_keys<Words>(sizes, line, 1, buffers.group, 0, buffers.keys, 0, RotarySource<T>{});
   pack_values<Words>(sizes, line, 1, buffers.values, 0);
   const MasaStrip<HeadSizes<Words, head_dim>, T, GridDecay> strip{sizes, line, decay, buffers.keys, buffers.values};
   const float scale = static_cast<float>(p.k_scale) * kLog2E;
-  const RotarySource<T> queries{line.q, line.strides.q, scale, buffers.queries, 0};
-  for (int64_t first = begin * kMasaQueryBlock; first < line.count && first < end * kMasaQueryBlock;
-       first += kMasaQueryBlock) {
-    const int64_t block = masa_smaller(line.count - first, kMasaQueryBlock);
-    rotate_rows<Words, 1>(sizes, line, {queries}, 1, first, block);
+  const RotarySource<T> queries{line.q, line.strides.q, scale, buffers.queries};
+  const int64_t whole = masa_query_block(line.count);
+  for (int64_t first = begin * whole; first < line.count && first < end * whole; first += whole) {
+    const int64_t block = masa_smaller(line.count - first, whole);
+    rotate_rows<Words, 1>(sizes, line, {queries}, 1, 0, first, block);
     attend_block<Words>(strip, p.decay_mode, buffers.queries, buffers, first, block);
   }
 }
@@ -98,15 +109,17 @@ template <class Words, int64_t head_dim, class T>
 void full(const MasaCall<T>& call) {
   const MasaProblem& p = call.problem;
   const MasaScratch scratch = masa_full_scratch(p);
-  const int64_t blocks = (p.height * p.width + kMasaQueryBlock - 1) / kMasaQueryBlock;
+  const int64_t tokens = p.height * p.width, whole = masa_query_block(tokens), blocks = (tokens + whole - 1) / whole;
   fill_axis_tables(p, call.log_gamma, call.workspace);
   float* threads = call.workspace + p.heads * masa_axis_floats(p);
   parallel_for(p.batch * p.heads * blocks, call.threads, [&](int64_t begin, int64_t end, int worker) {
     const MasaBuffers buffers(threads + worker * scratch.floats, scratch);
+    int64_t previous = -1;
     for (int64_t task = begin; task < end;) {
-      const int64_t head = task / blocks, first = task % blocks;
+      const int64_t index = task / blocks, head = index / p.batch, first = task % blocks;
       const int64_t last = masa_smaller(blocks, first + end - task);
-      attend_grid<Words, head_dim>(call, head / p.heads, head % p.heads, buffers, first, last);
+      attend_grid<Words, head_dim>(call, index % p.batch, head, head != previous, buffers, first, last);
+      previous = head;
       task += last - first;
     }
   });

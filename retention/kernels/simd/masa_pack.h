@@ -31,35 +31,39 @@ inline Floats load_lanes(const T* from, int64_t n) {
   return n >= kLanes ? load(from) : load_first(from, n);
 }
 
-/// Rows of q or k to rotate: head h of token t is x + t * stride + h * head_dim, and goes to words + h * head_apart.
+/// Rows of q or k to rotate: head h of token t is x + t * stride + h * head_dim.
 template <class T>
 struct RotarySource {
   const T* x;
   int64_t stride;
   float scale;
   float* words;
-  int64_t head_apart;
 };
 
 /// Rotates and scales the tokens [first, first + count) of some heads of q, of k or of both, which share the factors;
-/// [count][row] words for each head.
+/// [count][row] words for each head, heads `apart` words apart.
 template <class Words, int sources, class Sizes, class T>
 [[gnu::always_inline]] inline void rotate_rows(const Sizes& sizes, const TokenLine<T>& line,
-                                               const RotarySource<T> (&source)[sources], int64_t heads, int64_t first,
-                                               int64_t count) {
-  const int64_t channels = sizes.channels(), row = sizes.row();
+                                               const RotarySource<T> (&source)[sources], int64_t heads, int64_t apart,
+                                               int64_t first, int64_t count) {
+  const int64_t channels = sizes.channels();
   for (int64_t i = 0; i < count; ++i) {
     const int64_t token = line.token(first + i), pair = token * (channels / 2);
     for (int64_t c = 0; c < channels; c += kLanes) {
       const int64_t n = masa_smaller(channels - c, kLanes);
-      const Floats sin = load_twice(line.tables.sin + pair + c / 2, n);
-      const Floats cos = load_twice(line.tables.cos + pair + c / 2, n);
-      for (const RotarySource<T>& from : source) {
-        const Floats scaled_sin = mul(sin, broadcast(from.scale)), scaled_cos = mul(cos, broadcast(from.scale));
-        const T* x = from.x + token * from.stride + c;
-        float* to = from.words + i * row;
-        for (int64_t head = 0; head < heads; ++head, x += channels, to += from.head_apart) {
-          Words::store(to, c, rotate_pairs(load_lanes(x, n), scaled_sin, scaled_cos));
+      Floats sin[sources], cos[sources];
+      const T* x[sources];
+#pragma GCC unroll 2
+      for (int s = 0; s < sources; ++s) {
+        sin[s] = mul(load_twice(line.tables.sin + pair + c / 2, n), broadcast(source[s].scale));
+        cos[s] = mul(load_twice(line.tables.cos + pair + c / 2, n), broadcast(source[s].scale));
+        x[s] = source[s].x + token * source[s].stride + c;
+      }
+      int64_t from = 0, to = i * sizes.row();
+      for (int64_t head = 0; head < heads; ++head, from += channels, to += apart) {
+#pragma GCC unroll 2
+        for (int s = 0; s < sources; ++s) {
+          Words::store(source[s].words + to, c, rotate_pairs(load_lanes(x[s] + from, n), sin[s], cos[s]));
         }
       }
     }
@@ -81,24 +85,24 @@ inline void store_columns(const Sizes& sizes, const float* group, float* panel) 
 }
 
 /// Rotated keys of some heads, each in panels of kPanel keys: [panel][depth][kPanel] words, heads `apart` words apart.
-/// Keys beyond the last are 0 up to a whole vector. `group` holds kLanes rows of each head. Rotates the queries of the
-/// same tokens too when there are any.
+/// Keys beyond the last are 0 up to a whole vector. `group` holds kLanes rows of each head, `rows_apart` words apart,
+/// as the queries of the same tokens are that are rotated too when there are any.
 template <class Words, class Sizes, class T>
-void pack_keys(const Sizes& sizes, const TokenLine<T>& line, int64_t heads, float* group, float* panels, int64_t apart,
-               RotarySource<T> queries) {
-  const int64_t depth = sizes.depth(), row = sizes.row(), group_apart = kLanes * row;
-  const RotarySource<T> keys{line.k, line.strides.k, 1.0f, group, group_apart};
+void pack_keys(const Sizes& sizes, const TokenLine<T>& line, int64_t heads, float* group, int64_t rows_apart,
+               float* panels, int64_t apart, RotarySource<T> queries) {
+  const int64_t depth = sizes.depth(), row = sizes.row();
+  const RotarySource<T> keys{line.k, line.strides.k, 1.0f, group};
   for (int64_t key = 0; key < line.count; key += kLanes) {
     const int64_t count = masa_smaller(line.count - key, kLanes);
     if (queries.x != nullptr) {
-      rotate_rows<Words, 2>(sizes, line, {keys, queries}, heads, key, count);
+      rotate_rows<Words, 2>(sizes, line, {keys, queries}, heads, rows_apart, key, count);
       queries.words += kLanes * row;
     } else {
-      rotate_rows<Words, 1>(sizes, line, {keys}, heads, key, count);
+      rotate_rows<Words, 1>(sizes, line, {keys}, heads, rows_apart, key, count);
     }
     for (int64_t head = 0; head < heads; ++head) {
-      float* rows = group + head * group_apart;
-      for (float* to = rows + count * row; to < rows + group_apart; ++to) *to = 0.0f;
+      float* rows = group + head * rows_apart;
+      for (int64_t w = count * row; w < kLanes * row; w += kLanes) store(rows + w, zero());
       store_columns(sizes, rows, panels + head * apart + key / kPanel * depth * kPanel + key % kPanel);
     }
   }
