@@ -125,18 +125,18 @@ TEST_CASE("depthwise_conv takes strided maps and gradients", "[depthwise][grad]"
     auto strided = in.leaves(torch::kFloat);
     strided.x = packed.slice(3, 24, 48);
     const auto a = run(compact, kOptions[2]), b = run(strided, kOptions[2]);
-    CHECK(torch::equal(a, b));
+    CHECK(deviation(a, b) < 1e-6);
     const auto factor = random_tensor({2, 24, 5, 7}, 9).permute({0, 3, 2, 1});
     a.backward(factor);
     b.backward(factor);
-    CHECK(torch::equal(packed.grad().slice(3, 24, 48), compact.x.grad()));
+    CHECK(deviation(packed.grad().slice(3, 24, 48), compact.x.grad()) < 1e-6);
     CHECK(packed.grad().slice(3, 0, 24).abs().max().item<float>() == 0);
-    CHECK(torch::equal(strided.weight.grad(), compact.weight.grad()));
+    CHECK(deviation(strided.weight.grad(), compact.weight.grad()) < 1e-6);
 
     Inputs turned = in;
     turned.x = in.x.permute({0, 2, 1, 3}).contiguous().permute({0, 2, 1, 3});  // tokens at no one distance
     turned.addend = in.addend.permute({3, 0, 1, 2}).contiguous().permute({1, 2, 3, 0});
-    CHECK(torch::equal(run(turned, kOptions[1]), run(in, kOptions[1])));
+    CHECK(deviation(run(turned, kOptions[1]), run(in, kOptions[1])) < 1e-6);
   }
 }
 
