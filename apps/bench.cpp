@@ -7,6 +7,7 @@
 #include <apps/command.h>
 #include <bench/kernels.h>
 #include <bench/latency.h>
+#include <bench/training.h>
 #include <retention/base/error.h>
 
 namespace retentive::apps {
@@ -27,6 +28,13 @@ struct KernelFlags {
   bool json = false;
 };
 
+struct TrainingFlags {
+  bench::TrainingOptions options;
+  std::string size = "224";
+  bool json = false;
+  bool serve = false;
+};
+
 struct CompareFlags {
   std::string before;
   std::string after;
@@ -34,7 +42,8 @@ struct CompareFlags {
 };
 
 // "224" or "480x640" (height x width).
-void parse_size(const std::string& text, bench::LatencyOptions& options) {
+template <class Options>
+void parse_size(const std::string& text, Options& options) {
   std::istringstream in(text);
   char cross = 'x';
   const bool first = static_cast<bool>(in >> options.height);
@@ -45,9 +54,9 @@ void parse_size(const std::string& text, bench::LatencyOptions& options) {
 }
 
 // Answers lines `run N` on stdin with {"times_ms": [...]}, for comparisons that interleave several programs.
-int serve(const bench::LatencyOptions& options) {
-  bench::LatencyBench bench(options);
-  bench.run(options.warmup);
+template <class Bench>
+int serve(Bench bench) {
+  bench.run(bench.options().warmup);
   std::cout << nlohmann::json{{"ready", true}, {"peak_rss_mb", bench::peak_rss_mb()}} << std::endl;
   for (std::string word; std::cin >> word;) {
     int repetitions = 0;
@@ -62,7 +71,7 @@ int serve(const bench::LatencyOptions& options) {
 
 int latency(LatencyFlags flags) {
   parse_size(flags.size, flags.options);
-  if (flags.serve) return serve(flags.options);
+  if (flags.serve) return serve(bench::LatencyBench(flags.options));
   const auto result = bench::measure_latency(flags.options, flags.profile);
   std::cout << (flags.json ? bench::latency_json(result) + "\n" : bench::latency_text(result));
   return kSuccess;
@@ -78,28 +87,47 @@ int kernels(const KernelFlags& flags) {
   return correct ? kSuccess : kFailure;
 }
 
+int training(TrainingFlags flags) {
+  parse_size(flags.size, flags.options);
+  if (flags.serve) return serve(bench::TrainingBench(flags.options));
+  const auto result = bench::measure_training(flags.options);
+  std::cout << (flags.json ? bench::training_json(result) + "\n" : bench::training_text(result));
+  return kSuccess;
+}
+
 int compare(const CompareFlags& flags) {
   const auto result = bench::compare_latency(flags.before, flags.after);
   std::cout << result.text;
   return result.ratio.low > 1 + flags.threshold / 100 ? kFailure : kSuccess;
 }
 
+// What every measurement of a model takes; `runs` are what is repeated.
+template <class Flags>
+void add_model_options(CLI::App& app, Flags& flags, const std::string& runs) {
+  auto& options = flags.options;
+  const auto number = [](int value) { return "; " + std::to_string(value); };
+  app.add_option("--model", options.model, "registered model; rmt_t by default");
+  app.add_option("--size", flags.size, "image side, or HEIGHTxWIDTH; 224 by default");
+  app.add_option("--batch", options.batch, "images at once" + number(static_cast<int>(options.batch)))
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+  app.add_option("--warmup", options.warmup, runs + " before the first that counts" + number(options.warmup))
+      ->check(CLI::Range(0, 10'000));
+  app.add_option("--reps", options.repetitions, runs + " that count" + number(options.repetitions))
+      ->check(CLI::Range(1, 1'000'000));
+  auto* json = app.add_flag("--json", flags.json, "one JSON object");
+  app.add_flag("--serve", flags.serve, "time " + runs + " when told so: lines `run N` on stdin, answers in JSON")
+      ->excludes(json);
+}
+
 void add_latency_options(CLI::App& app, LatencyFlags& flags) {
   auto& options = flags.options;
-  app.add_option("--model", options.model, "registered model; rmt_t by default");
+  add_model_options(app, flags, "passes");
   app.add_option("--weights", options.weights, "weights file; default: initial weights from a fixed seed");
-  app.add_option("--size", flags.size, "image side, or HEIGHTxWIDTH; 224 by default");
-  app.add_option("--batch", options.batch, "images a pass; 1 by default")->check(CLI::Range(1, 4096));
-  app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
   add_enum_option(app, "--precision", options.precision, "number type of the network");
-  app.add_option("--warmup", options.warmup, "passes before the first that counts; 5")->check(CLI::Range(0, 10'000));
-  app.add_option("--reps", options.repetitions, "passes that count; 30")->check(CLI::Range(1, 1'000'000));
   app.add_option("--instances", options.instances, "models that run at once, each on --threads threads; 1 by default")
       ->check(CLI::Range(1, 256));
   app.add_flag("--profile", flags.profile, "also a table of the time by operation");
-  auto* json = app.add_flag("--json", flags.json, "one JSON object, for `bench compare`");
-  app.add_flag("--serve", flags.serve, "time passes when told so: lines `run N` on stdin, answers in JSON")
-      ->excludes(json);
 }
 
 }  // namespace
@@ -107,9 +135,11 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
 Command bench_command() {
   return {"bench", "Measure speed and memory", [](CLI::App& app) -> Action {
             auto latency_flags = std::make_shared<LatencyFlags>();
+            auto training_flags = std::make_shared<TrainingFlags>();
             auto kernel_flags = std::make_shared<KernelFlags>();
             auto compare_flags = std::make_shared<CompareFlags>();
             auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
+            auto* training_app = app.add_subcommand("training", "time training steps of one model");
             auto* kernel_app = app.add_subcommand("kernels", "check and time the MaSA kernels alone");
             auto* compare_app =
                 app.add_subcommand("compare", "two results of `bench latency --json`; exit 1 on a significant loss");
@@ -121,13 +151,15 @@ Command bench_command() {
             kernel_app->add_option("--reps", kernel_flags->repetitions, "calls that count; 200")
                 ->check(CLI::Range(1, 1'000'000));
             kernel_app->add_flag("--json", kernel_flags->json, "one JSON object a line");
+            add_model_options(*training_app, *training_flags, "steps");
             compare_app->add_option("before", compare_flags->before, "result file")->required();
             compare_app->add_option("after", compare_flags->after, "result file")->required();
             compare_app->add_option("--threshold", compare_flags->threshold, "loss in percent that fails; 5")
                 ->check(CLI::Range(0.0, 1000.0));
             return [=] {
               if (kernel_app->parsed()) return kernels(*kernel_flags);
-              return compare_app->parsed() ? compare(*compare_flags) : latency(*latency_flags);
+              if (compare_app->parsed()) return compare(*compare_flags);
+              return training_app->parsed() ? training(*training_flags) : latency(*latency_flags);
             };
           }};
 }

@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include <bench/latency.h>
+#include <bench/machine_json.h>
 #include <retention/base/error.h>
 
 namespace retentive::bench {
@@ -13,25 +13,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char line[256];
-  std::snprintf(line, sizeof line, pattern, values...);
-  return line;
-}
-
-Json machine_json(const Machine& machine) {
-  return {{"cpu", machine.cpu},           {"isa", machine.isa},
-          {"cores", machine.cores},       {"retentive", machine.retentive},
-          {"libtorch", machine.libtorch}, {"onednn", machine.onednn},
-          {"load", machine.load},         {"pingpong_ns", machine.pingpong_ns}};
-}
-
-std::string size_text(const LatencyOptions& options) {
-  return options.height == options.width ? std::to_string(options.height)
-                                         : std::to_string(options.height) + "x" + std::to_string(options.width);
-}
 
 // Operations by the time they take, longest first.
 std::vector<std::pair<std::string, OpProfile::Row>> by_time(const LatencyResult& result) {
@@ -65,7 +46,7 @@ std::string latency_json(const LatencyResult& result) {
   const auto& options = result.options;
   Json json = {{"schema", kSchema},
                {"model", options.model},
-               {"size", size_text(options)},
+               {"size", size_text(options.height, options.width)},
                {"batch", options.batch},
                {"threads", options.threads},
                {"instances", options.instances},
@@ -90,10 +71,9 @@ std::string latency_json(const LatencyResult& result) {
 
 std::string latency_text(const LatencyResult& result) {
   const auto& options = result.options;
-  const auto& machine = result.machine;
   std::string text;
-  text += options.model + " " + size_text(options) + ", batch " + std::to_string(options.batch) + ", " +
-          std::to_string(options.threads) + " threads, " +
+  text += options.model + " " + size_text(options.height, options.width) + ", batch " + std::to_string(options.batch) +
+          ", " + std::to_string(options.threads) + " threads, " +
           (options.instances > 1 ? std::to_string(options.instances) + " instances, " : "") +
           std::string(enum_name(options.precision)) + "\n";
   text += format("latency     %.2f ms median, %.2f p10, %.2f p90 (%zu runs)\n", result.summary.median,
@@ -103,9 +83,7 @@ std::string latency_text(const LatencyResult& result) {
                  result.gmacs_per_s(), 100 * result.gmacs_per_s() / result.peak_gmacs_per_s, result.peak_gmacs_per_s);
   text += format("memory      %.0f MiB peak\n", result.peak_rss_mb);
   text += format("check       deviates from the plain model by %.1e\n", result.deviation);
-  text += "machine     " + machine.cpu + ", " + machine.isa +
-          format(", load %.1f, ping-pong %.0f ns (%s)\n", machine.load, machine.pingpong_ns,
-                 cache_state(machine.pingpong_ns));
+  text += machine_text(result.machine);
   if (result.profile.empty()) return text;
   double total = 0;
   for (const auto& [operation, row] : result.profile) total += row.milliseconds;

@@ -19,6 +19,7 @@
 #include <models/training/run_log.h>
 #include <models/training/run_model.h>
 #include <retention/base/error.h>
+#include <retention/ops/memory.h>
 
 namespace retentive::models {
 namespace {
@@ -87,6 +88,7 @@ class Trainer::Impl {
   bool keep_if_best(const Scores& scores, vision::BackboneImpl& model, bool averaged);
   void save_state();
 
+  PooledTensors pooled;
   RunData data;
   int64_t classes;
   RunModel target;

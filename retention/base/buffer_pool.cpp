@@ -9,6 +9,7 @@
 namespace retentive {
 namespace {
 
+constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 // Up to here nothing is freed: small models at ordinary sizes keep every buffer.
 constexpr size_t kAlwaysKept = size_t{256} << 20;
@@ -17,8 +18,8 @@ size_t rounded(size_t bytes, size_t unit) { return (std::max<size_t>(bytes, 1) +
 
 void* allocate(size_t bytes) {
   const bool huge = bytes >= kHugePage;
-  void* memory = std::aligned_alloc(huge ? kHugePage : 64, bytes);
-  if (memory == nullptr) throw std::bad_alloc();
+  void* memory = nullptr;
+  if (posix_memalign(&memory, huge ? kHugePage : 64, bytes) != 0) throw std::bad_alloc();
   if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
   return memory;
 }
@@ -36,7 +37,7 @@ BufferPool& BufferPool::shared() {
 }
 
 BufferPool::Buffer BufferPool::acquire(size_t bytes) {
-  bytes = rounded(bytes, bytes >= kHugePage ? kHugePage : 4096);
+  bytes = rounded(bytes, kPage);
   const std::lock_guard lock(mutex_);
   if (void* memory = take_idle(bytes)) return {memory, Returner{this}};
   peak_used_bytes_ = std::max(peak_used_bytes_, used_bytes_ + bytes);
@@ -69,12 +70,14 @@ void BufferPool::free_idle_beyond(size_t limit) {
   }
 }
 
-void BufferPool::give_back(void* memory) {
+bool BufferPool::give_back(void* memory) {
   const std::lock_guard lock(mutex_);
   const auto it = std::find_if(used_.begin(), used_.end(), [&](const Block& block) { return block.memory == memory; });
+  if (it == used_.end()) return false;
   used_bytes_ -= it->bytes;
   idle_bytes_ += it->bytes;
   idle_.splice(idle_.begin(), used_, it);
+  return true;
 }
 
 void BufferPool::trim() {

@@ -31,6 +31,9 @@ class RETENTIVE_API BufferPool {
   /// At least `bytes` bytes, aligned to 64, of undefined content. Throws std::bad_alloc.
   Buffer acquire(size_t bytes);
 
+  /// Takes back a buffer whose owner has been released from its unique_ptr; false when it is not of this pool.
+  bool give_back(void* memory);
+
   /// Frees what nobody uses.
   void trim();
 
@@ -45,7 +48,6 @@ class RETENTIVE_API BufferPool {
 
   void* take_idle(size_t bytes);
   void free_idle_beyond(size_t limit);
-  void give_back(void* memory);
 
   mutable std::mutex mutex_;
   std::list<Block> idle_;  // most recently used first

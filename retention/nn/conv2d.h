@@ -73,9 +73,6 @@ class RETENTIVE_API DepthwiseConv2dImpl : public torch::nn::Module, public Prepa
   torch::Tensor bias;
 
  private:
-  torch::Tensor composed(const torch::Tensor& x, const DepthwiseCall& call, const torch::Tensor& kernel_weight,
-                         const torch::Tensor& kernel_bias) const;
-
   int64_t kernel_;
   torch::Tensor taps_;
   torch::Tensor taps_with_input_;

@@ -2,6 +2,8 @@
 #include <retention/kernels/depthwise.h>
 #include <retention/nn/conv2d.h>
 #include <retention/nn/epilogue.h>
+#include <retention/ops/depthwise.h>
+#include <retention/ops/detail/depthwise_paths.h>
 #include <retention/ops/detail/elements.h>
 #include <retention/ops/detail/shape_text.h>
 #include <retention/ops/memory.h>
@@ -16,12 +18,12 @@ using retentive::detail::elements;
 using retentive::detail::for_element_type;
 using retentive::detail::mutable_elements;
 
-// Elements from one token of a [B, H, W, C] map to the next, or 0 when its tokens do not lie at one distance.
-int64_t token_stride(const torch::Tensor& x) {
-  const int64_t step = x.size(2) > 1 ? x.stride(2) : x.size(1) > 1 ? x.stride(1) : x.size(3);
-  const bool rows = x.size(1) == 1 || x.stride(1) == step * x.size(2);
-  const bool batches = x.size(0) == 1 || x.stride(0) == step * x.size(2) * x.size(1);
-  return x.stride(3) == 1 && rows && batches ? step : 0;
+torch::Tensor plain(const torch::Tensor& x, const DepthwiseCall& call, const torch::Tensor& weight,
+                    const torch::Tensor& bias) {
+  const bool gelu = call.input_activation == Activation::gelu;
+  const auto input = gelu ? x : activate(x, call.input_activation);
+  const auto addend = call.addend.defined() ? std::optional(call.addend) : std::nullopt;
+  return depthwise_conv(input, weight, bias, addend, {.gelu_input = gelu, .add_input = call.add_input});
 }
 
 torch::Tensor pack_taps(const torch::Tensor& weight, bool add_identity) {
@@ -43,11 +45,11 @@ DepthwiseConv2dImpl::DepthwiseConv2dImpl(int64_t channels, int64_t kernel)
 DepthwiseConv2dImpl::~DepthwiseConv2dImpl() = default;
 
 torch::Tensor DepthwiseConv2dImpl::forward(const torch::Tensor& x, const DepthwiseCall& call) {
-  if (!frozen()) return composed(x, call, weight, bias);
+  if (!frozen()) return plain(x, call, weight, bias);
   check_no_grad(x);
   const auto name = [&] { return "depthwise " + std::to_string(kernel_) + " " + retentive::detail::map_text(x); };
   const OpTimer timer(name, static_cast<double>(x.numel() * kernel_ * kernel_));
-  const auto stride = token_stride(x);
+  const auto stride = retentive::detail::token_stride(x);
   const bool compact_addend = !call.addend.defined() || call.addend.is_contiguous();
   if (stride > 0 && compact_addend && call.input_activation != Activation::silu) {
     const retention::DepthwiseProblem problem{.batch = x.size(0),
@@ -67,17 +69,7 @@ torch::Tensor DepthwiseConv2dImpl::forward(const torch::Tensor& x, const Depthwi
     if (done) return out;
   }
   const auto kernel_weight = taps_.t().reshape({x.size(3), 1, kernel_, kernel_}).to(x.scalar_type());
-  return composed(x, call, kernel_weight, packed_bias_.to(x.scalar_type()));
-}
-
-torch::Tensor DepthwiseConv2dImpl::composed(const torch::Tensor& x, const DepthwiseCall& call,
-                                            const torch::Tensor& kernel_weight,
-                                            const torch::Tensor& kernel_bias) const {
-  const auto t = activate(x, call.input_activation);
-  const auto nchw = t.permute({0, 3, 1, 2});  // [B, C, H, W], channels-last in memory
-  auto y = torch::conv2d(nchw, kernel_weight, kernel_bias, 1, kernel_ / 2, 1, x.size(3)).permute({0, 2, 3, 1});
-  if (call.add_input) y = t + y;
-  return call.addend.defined() ? call.addend + y : y;  // [B, H, W, C]
+  return plain(x, call, kernel_weight, packed_bias_.to(x.scalar_type()));
 }
 
 void DepthwiseConv2dImpl::initialize(at::Generator generator) { initialize_conv(weight, bias, generator); }

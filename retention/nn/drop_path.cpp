@@ -7,12 +7,17 @@ DropPathImpl::DropPathImpl(double rate) : rate_(rate), generator_(at::detail::ge
 DropPathImpl::~DropPathImpl() = default;
 
 torch::Tensor DropPathImpl::forward(const torch::Tensor& branch) {
-  if (!is_training() || rate_ <= 0.0) return branch;
+  const auto factors = mask(branch);
+  return factors.defined() ? branch * factors : branch;
+}
+
+torch::Tensor DropPathImpl::mask(const torch::Tensor& branch) const {
+  if (!is_training() || rate_ <= 0.0) return {};
   std::vector<int64_t> shape(branch.dim(), 1);
   shape[0] = branch.size(0);
   const double keep = 1.0 - rate_;
-  const auto mask = torch::empty(shape, branch.options()).bernoulli_(keep, generator_).div_(keep);  // [B, 1, ...]
-  return branch * mask;
+  const auto options = branch.options().requires_grad(false);
+  return torch::empty(shape, options).bernoulli_(keep, generator_).div_(keep);  // [B, 1, ...]
 }
 
 }  // namespace retentive::nn

@@ -16,6 +16,9 @@ class RETENTIVE_API DropPathImpl : public torch::nn::Module {
   /// branch [B, ...] -> [B, ...].
   torch::Tensor forward(const torch::Tensor& branch);
 
+  /// Factors of the samples of `branch`, [B, 1, ...]; undefined where forward is the identity.
+  torch::Tensor mask(const torch::Tensor& branch) const;
+
   /// Draws from `generator` from now on; LibTorch's default CPU generator until this is called.
   void set_generator(const at::Generator& generator) { generator_ = generator; }
   at::Generator generator() const { return generator_; }

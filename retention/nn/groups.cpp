@@ -1,5 +1,6 @@
 #include <retention/base/op_profile.h>
 #include <retention/kernels/cpe_layer_norm.h>
+#include <retention/nn/detail/linear_gradient.h>
 #include <retention/nn/detail/packed_call.h>
 #include <retention/nn/detail/quantised.h>
 #include <retention/nn/epilogue.h>
@@ -42,10 +43,10 @@ void LinearBnGroup::prepare(Preparation& preparation, const std::string& child) 
 }
 
 std::vector<torch::Tensor> ProjectionGroup::forward(const torch::Tensor& x) {
-  std::vector<torch::Tensor> outputs;
   if (!packed_) {
-    for (auto& part : parts_) outputs.push_back(part->forward(x));
-    return outputs;
+    std::vector<torch::Tensor> parameters;
+    for (const auto& part : parts_) parameters.insert(parameters.end(), {part->weight, part->bias});
+    return detail::linear_maps(x, parameters);
   }
   parts_.front()->check_no_grad(x);
   const auto all = detail::run_linear(*packed_, x, Activation::none, {}, output_type_);  // [..., sum of out_i]

@@ -1,3 +1,4 @@
+#include <retention/nn/detail/linear_gradient.h>
 #include <retention/nn/detail/packed_call.h>
 #include <retention/nn/linear.h>
 
@@ -10,7 +11,7 @@ LinearImpl::LinearImpl(int64_t in_features, int64_t out_features)
 LinearImpl::~LinearImpl() = default;
 
 torch::Tensor LinearImpl::forward(const torch::Tensor& x, const Epilogue& epilogue) {
-  if (!packed_) return apply_epilogue(torch::nn::functional::linear(x, weight, bias), epilogue);
+  if (!packed_) return apply_epilogue(detail::linear_maps(x, {weight, bias}).front(), epilogue);
   check_no_grad(x);
   return detail::run_linear(*packed_, x, epilogue.activation, epilogue.residual, output_type_);
 }

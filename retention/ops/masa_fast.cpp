@@ -64,8 +64,19 @@ bool run(const Inputs& in, bool decomposed, const Tensor& out) {
                 elements<float>(in.log_gamma), in.tables->view(), mutable_elements<T>(out), workspace.get(), threads);
 }
 
+// Names and multiply-accumulates of one call, for profiles.
+std::string operation(const Tensor& q, bool decomposed, const char* suffix) {
+  return std::string(decomposed ? "masa decomposed" : "masa full") + suffix + " " + map_text(q);
+}
+
+double macs_of(const Tensor& q, bool decomposed) {
+  const auto keys = decomposed ? q.size(1) + q.size(2) : q.size(1) * q.size(2);
+  return 2.0 * static_cast<double>(q.numel()) * static_cast<double>(keys);
+}
+
 // dq, dk, dv; empty when no kernel runs here.
 std::vector<Tensor> run_backward(const Inputs& in, bool decomposed, const Tensor& dout) {
+  const OpTimer timer([&] { return operation(in.q, decomposed, " gradient"); }, 2 * macs_of(in.q, decomposed));
   const int threads = at::get_num_threads();
   const auto bytes = decomposed ? retention::masa_decomposed_backward_workspace_bytes(in.problem, threads)
                                 : retention::masa_backward_workspace_bytes(in.problem, threads);
@@ -129,10 +140,7 @@ Tensor masa_fast(const MasaArguments& arguments, bool decomposed) {
   const auto type = arguments.q.scalar_type();
   if (type != at::kFloat && type != at::kBFloat16) return {};
   if (retention::masa_implementation<float>() == nullptr) return {};
-  const auto& q = arguments.q;
-  const auto keys = decomposed ? q.size(1) + q.size(2) : q.size(1) * q.size(2);
-  const auto name = [&] { return std::string(decomposed ? "masa decomposed " : "masa full ") + map_text(q); };
-  const OpTimer timer(name, 2.0 * static_cast<double>(q.numel()) * static_cast<double>(keys));
+  const OpTimer timer([&] { return operation(arguments.q, decomposed, ""); }, macs_of(arguments.q, decomposed));
   const Inputs inputs(arguments);
   auto out = pooled_empty(arguments.q.sizes(), type);
   const bool done =

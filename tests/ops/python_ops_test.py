@@ -32,6 +32,18 @@ class PythonOps(unittest.TestCase):
         expected = plain_masa(self.q, self.k, self.v, self.log_gamma, 0.35)
         self.assertLess((out - expected).abs().max().item(), 1e-5)
 
+    def test_depthwise_conv_equals_its_definition(self):
+        x = torch.randn(2, 5, 7, 6).requires_grad_()
+        weight, bias = torch.randn(6, 1, 3, 3), torch.randn(6)
+        out = torch.ops.retentive.depthwise_conv(x, weight, bias, None, True, True)
+        t = torch.nn.functional.gelu(x)
+        conv = torch.nn.functional.conv2d(t.permute(0, 3, 1, 2), weight, bias, padding=1, groups=6)
+        expected = t + conv.permute(0, 2, 3, 1)
+        self.assertLess((out - expected).abs().max().item(), 1e-5)
+        ours, = torch.autograd.grad(out.square().sum(), x)
+        theirs, = torch.autograd.grad(expected.square().sum(), x)
+        self.assertLess((ours - theirs).abs().max().item() / theirs.abs().max().item(), 1e-5)
+
     def test_gradients_flow(self):
         self.q.requires_grad_()
         out = torch.ops.retentive.masa_decomposed(self.q, self.k, self.v, self.log_gamma, torch.zeros(8), 0.35, "paper")

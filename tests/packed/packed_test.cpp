@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <random>
 #include <string>
@@ -7,6 +8,7 @@
 #include <retention/base/bfloat16.h>
 #include <retention/base/cpu_isa.h>
 #include <retention/packed/conv2d.h>
+#include <retention/packed/gemm.h>
 #include <retention/packed/linear.h>
 #include <support/catch.h>
 #include <support/close.h>
@@ -166,6 +168,42 @@ TEST_CASE("packed convolution equals the plain sum", "[packed]") {
         const auto where =
             std::to_string(h) + "x" + std::to_string(w) + " " + std::to_string(in) + "->" + std::to_string(out);
         CHECK(worst.add(where, deviation(y, expected)) < bound(precision));
+      }
+    }
+  }
+}
+
+TEST_CASE("plain products equal the sums in double", "[packed]") {
+  WorstDeviation worst("gemm");
+  for (const auto [m, n, k] :
+       {std::array<int64_t, 3>{1, 1, 1}, {7, 5, 3}, {64, 192, 33}, {1, 1000, 64}, {48, 16, 3137}}) {
+    for (const int variant : {0, 1, 2, 3, 4, 5, 6, 7}) {
+      const GemmShape shape{m, n, k, (variant & 1) != 0, (variant & 2) != 0};
+      const bool accumulate = (variant & 4) != 0;
+      const auto a = normal(m * k, 1), b = normal(k * n, 2), before = normal(m * n, 3);
+      std::vector<double> expected(m * n);
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          double sum = accumulate ? before[i * n + j] : 0;
+          for (int64_t l = 0; l < k; ++l) {
+            sum += static_cast<double>(a[shape.transpose_a ? l * m + i : i * k + l]) *
+                   b[shape.transpose_b ? j * k + l : l * n + j];
+          }
+          expected[i * n + j] = sum;
+        }
+      }
+      for (const int threads : {1, 2}) {
+        auto c = accumulate ? before : std::vector<float>(m * n, NAN);
+        gemm(shape, a.data(), b.data(), c.data(), {accumulate, threads});
+        CHECK(worst.add(std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), deviation(c, expected)) <
+              1e-5);
+        if (!shape.transpose_b || shape.transpose_a || accumulate) continue;
+        const auto bias = normal(n, 4);
+        auto with_bias = expected;
+        for (int64_t i = 0; i < m * n; ++i) with_bias[i] += bias[i % n];
+        c.assign(m * n, NAN);
+        affine(m, k, n, a.data(), b.data(), bias.data(), c.data(), threads);
+        CHECK(worst.add("affine", deviation(c, with_bias)) < 1e-5);
       }
     }
   }

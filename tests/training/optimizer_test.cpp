@@ -42,6 +42,28 @@ TEST_CASE("first AdamW step: decay, then lr times the sign of the gradient", "[o
   CHECK(kept[1].item<float>() == Approx(2.05).epsilon(1e-5));
 }
 
+TEST_CASE("AdamW steps equal those of torch::optim::AdamW", "[optimizer]") {
+  auto config = config_of(OptimizerKind::adamw);
+  config.lr = 0.01;
+  const auto start = torch::linspace(-1, 1, 3 * 5 * 7).view({3, 5, 7});
+  const auto ours = start.clone().requires_grad_(), theirs = start.clone().requires_grad_();
+  const auto unused = start.clone().requires_grad_();
+  Optimizer optimizer(config, {{{"w", "unused"}, {ours, unused}, 1.0, true}});
+  torch::optim::AdamW reference({theirs}, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  for (int i = 0; i < 20; ++i) {
+    // A gradient in another memory order than its parameter.
+    const auto gradient = (start * (0.3 + i)).sin().transpose(0, 2).contiguous().transpose(0, 2);
+    ours.mutable_grad() = gradient;
+    theirs.mutable_grad() = gradient.contiguous();
+    optimizer.step();
+    reference.step();
+    CHECK((ours - theirs).abs().max().item<float>() < 1e-6);
+  }
+  CHECK((ours - start).abs().max().item<float>() > 0.05);
+  CHECK(torch::equal(unused, start));
+  CHECK(optimizer.state().size() == 3);
+}
+
 TEST_CASE("SGD with momentum and decay, two steps by hand", "[optimizer]") {
   const auto weight = parameter({1});
   auto config = config_of(OptimizerKind::sgd);

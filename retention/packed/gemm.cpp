@@ -1,0 +1,61 @@
+#include <array>
+
+#include <retention/base/error.h>
+#include <retention/packed/detail/engine.h>
+#include <retention/packed/detail/lru.h>
+#include <retention/packed/gemm.h>
+
+namespace retentive::packed {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+constexpr size_t kPrimitives = 64;  // the shapes of one training step of a model with four stages
+
+struct Ready {
+  dnnl::matmul::primitive_desc desc;
+  dnnl::matmul primitive;
+};
+
+std::shared_ptr<const Ready> prepare(int64_t rows, int64_t in, int64_t out) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  const auto type = memory::data_type::f32;
+  const memory::desc x({rows, in}, type, Tag::ab), y({rows, out}, type, Tag::ab);
+  const memory::desc weight({in, out}, type, Tag::ba), bias({1, out}, type, Tag::ab);
+  const dnnl::matmul::primitive_desc desc(engine(), x, weight, bias, y, attributes);
+  return std::make_shared<const Ready>(Ready{desc, dnnl::matmul(desc)});
+}
+
+}  // namespace
+
+void gemm(const GemmShape& shape, const float* a, const float* b, float* c, const GemmCall& call) {
+  engine();  // caps the instruction set
+  const ThreadScope threads(call.threads);
+  const auto [m, n, k, transpose_a, transpose_b] = shape;
+  const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
+                                 transpose_a ? m : k, b, transpose_b ? k : n, call.accumulate ? 1.0f : 0.0f, c, n);
+  if (status == dnnl_success) return;
+  throw Unsupported("[gemm] oneDNN's product of " + std::to_string(m) + " x " + std::to_string(k) + " and " +
+                    std::to_string(k) + " x " + std::to_string(n) + " failed with status " + std::to_string(status));
+}
+
+void affine(int64_t rows, int64_t in, int64_t out, const float* x, const float* weight, const float* bias, float* y,
+            int threads) {
+  using Key = std::array<int64_t, 4>;
+  static Lru<Key, Ready> primitives(kPrimitives);
+  const ThreadScope scope(threads);
+  const auto ready = primitives.get(Key{rows, in, out, threads}, [&] { return prepare(rows, in, out); });
+  const auto& desc = ready->desc;
+  const auto argument = [](const memory::desc& of, const float* data) {
+    return memory(of, engine(), const_cast<float*>(data));
+  };
+  execute(ready->primitive, desc.scratchpad_desc(),
+          {{DNNL_ARG_SRC, argument(desc.src_desc(), x)},
+           {DNNL_ARG_WEIGHTS, argument(desc.weights_desc(), weight)},
+           {DNNL_ARG_BIAS, argument(desc.bias_desc(), bias)},
+           {DNNL_ARG_DST, argument(desc.dst_desc(), y)}});
+}
+
+}  // namespace retentive::packed
