@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <retention/base/cpu_isa.h>
 #include <retention/base/error.h>
 #include <retention/nn/frozen.h>
@@ -65,11 +67,10 @@ InferenceReport prepare_inference(torch::nn::Module& model, const InferenceOptio
 }
 
 bool is_prepared(const torch::nn::Module& model) {
-  for (const auto& module : model.modules()) {
-    const auto* leaf = dynamic_cast<const Frozen*>(module.get());
-    if (leaf != nullptr && leaf->frozen()) return true;
-  }
-  return false;
+  const auto* leaf = dynamic_cast<const Frozen*>(&model);
+  if (leaf != nullptr && leaf->frozen()) return true;
+  const auto children = model.children();
+  return std::any_of(children.begin(), children.end(), [](const auto& child) { return is_prepared(*child); });
 }
 
 }  // namespace retentive::nn
