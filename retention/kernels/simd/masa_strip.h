@@ -103,17 +103,18 @@ void attend_block(const Strip& strip, DecayMode mode, const float* queries, cons
 /// Decays by distance along an axis, of every head: the power of two added to scores, or the factor of weights.
 inline void fill_axis_tables(const MasaProblem& p, const float* log_gamma, float* tables) {
   const int64_t reach = masa_axis_reach(p), floats = masa_axis_floats(p);
+  const bool added = p.decay_mode == DecayMode::release;
   for (int64_t head = 0; head < p.heads; ++head, tables += floats) {
-    for (int64_t i = 0; i < floats; ++i) {
-      const int64_t distance = i < reach ? reach - 1 - i : i - (reach - 1);
-      if (i > 2 * reach - 2 || distance == 0) {
-        tables[i] = p.decay_mode == DecayMode::release ? 0.0f : 1.0f;
-        continue;
-      }
-      const float power = static_cast<float>(distance) * log_gamma[head] * kLog2E;
+    float* middle = tables + reach - 1;
+    *middle = added ? 0.0f : 1.0f;
+    const float rate = log_gamma[head] * kLog2E;
+    for (int64_t i = 1; i < reach; ++i) {
+      const float power = static_cast<float>(i) * rate;
       const float bounded = power > kLowest ? power : kLowest;
-      tables[i] = p.decay_mode == DecayMode::release ? bounded : __builtin_exp2f(bounded);
+      middle[i] = middle[-i] = added ? bounded : __builtin_exp2f(bounded);
     }
+    // Lanes beyond the last key read on.
+    for (float* rest = middle + reach; rest < tables + floats; ++rest) *rest = 0.0f;
   }
 }
 
