@@ -25,6 +25,12 @@ struct LinePass {
   int64_t lines;
   int64_t apart;
 
+  /// Of heads that are packed together.
+  int64_t groups(const MasaProblem& p) const {
+    const int64_t group = masa_head_group(p, line.count);
+    return (p.heads + group - 1) / group;
+  }
+
   TokenLine<T> at(const MasaProblem& p, int64_t batch, int64_t index, int64_t head) const {
     const int64_t tokens = batch * p.height * p.width, channel = head * p.head_dim;
     TokenLine<T> moved = line;
@@ -61,34 +67,47 @@ void attend_line(const MasaCall<T>& call, const TokenLine<T>& line, const MasaSc
   }
 }
 
+/// Lines of a pass by one thread: groups of heads [begin, end), counted through batch entries, lines and heads.
 template <class Words, int64_t head_dim, class T>
-void attend_lines(const MasaCall<T>& call, const LinePass<T>& pass) {
+void attend_lines(const MasaCall<T>& call, const LinePass<T>& pass, int64_t begin, int64_t end, int worker) {
   const MasaProblem& p = call.problem;
   const MasaScratch scratch = masa_line_scratch(p, pass.line.count);
-  const int64_t group = masa_head_group(p, pass.line.count), groups = (p.heads + group - 1) / group;
   float* threads = call.workspace + p.heads * masa_axis_floats(p);
-  parallel_for(p.batch * pass.lines * groups, call.threads, [&](int64_t begin, int64_t end, int worker) {
-    const MasaBuffers buffers(threads + worker * masa_decomposed_floats(p), scratch);
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t head = task % groups * group, index = task / groups;
-      const TokenLine<T> line = pass.at(p, index / pass.lines, index % pass.lines, head);
-      attend_line<Words, head_dim>(call, line, scratch, buffers, head, masa_smaller(group, p.heads - head));
-    }
-  });
+  const MasaBuffers buffers(threads + worker * masa_decomposed_floats(p), scratch);
+  const int64_t group = masa_head_group(p, pass.line.count), groups = pass.groups(p);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t head = task % groups * group, index = task / groups;
+    const TokenLine<T> line = pass.at(p, index / pass.lines, index % pass.lines, head);
+    attend_line<Words, head_dim>(call, line, scratch, buffers, head, masa_smaller(group, p.heads - head));
+  }
 }
 
 template <class Words, int64_t head_dim, class T>
 void decomposed(const MasaCall<T>& call) {
   const MasaProblem& p = call.problem;
   fill_axis_tables(p, call.log_gamma, call.workspace);
-  TokenLine<T> line{call.q, call.k, call.v, call.out, call.strides, call.tables, 0, 1, p.width};
-  attend_lines<Words, head_dim>(call, LinePass<T>{line, p.height, p.width});
+  const LinePass<T> rows{
+      {call.q, call.k, call.v, call.out, call.strides, call.tables, 0, 1, p.width}, p.height, p.width};
   // The result of the rows is the value of the columns, in place: a column's values are packed before it is written.
-  line.v = call.out;
-  line.strides.v = call.strides.out;
-  line.step = p.width;
-  line.count = p.height;
-  attend_lines<Words, head_dim>(call, LinePass<T>{line, p.width, 1});
+  MasaStrides strides = call.strides;
+  strides.v = strides.out;
+  const LinePass<T> columns{
+      {call.q, call.k, call.out, call.out, strides, call.tables, 0, p.width, p.height}, p.width, 1};
+  const int64_t row_tasks = p.height * rows.groups(p), column_tasks = p.width * columns.groups(p);
+  // A thread does both passes of a batch entry while it is in the cache; entries that do not go round are shared.
+  const int64_t whole = p.batch / call.threads * call.threads, shared = p.batch - whole;
+  parallel_for(whole, call.threads, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t i = begin; i < end; ++i) {
+      attend_lines<Words, head_dim>(call, rows, i * row_tasks, (i + 1) * row_tasks, worker);
+      attend_lines<Words, head_dim>(call, columns, i * column_tasks, (i + 1) * column_tasks, worker);
+    }
+  });
+  parallel_for(shared * row_tasks, call.threads, [&](int64_t begin, int64_t end, int worker) {
+    attend_lines<Words, head_dim>(call, rows, whole * row_tasks + begin, whole * row_tasks + end, worker);
+  });
+  parallel_for(shared * column_tasks, call.threads, [&](int64_t begin, int64_t end, int worker) {
+    attend_lines<Words, head_dim>(call, columns, whole * column_tasks + begin, whole * column_tasks + end, worker);
+  });
 }
 
 template <class Words, class T>

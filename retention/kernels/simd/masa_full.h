@@ -40,7 +40,16 @@ struct GridDecay {
   void fill_table() const {
     if (!table) return;
     const int64_t run = (2 * height - 1) * width;
-    for (int64_t w = 0; w < width; ++w) fill({height - 1, w}, {0, 0}, run, decay + w * run);
+    for (int64_t w = 0; w < width; ++w) {
+      // The last vector of a row reaches into the next, which is put right when its first is stored.
+      for (int64_t c = (width - 1) / kLanes * kLanes; c >= 0; c -= kLanes) {
+        const Floats horizontal = load(axis + reach - 1 - w + c);
+        float* to = decay + w * run + c;
+        for (int64_t h = 1 - height; h < height; ++h, to += width) {
+          store(to, join(broadcast(axis[reach - 1 + h]), horizontal));
+        }
+      }
+    }
     for (int64_t i = 0; i < kMasaPanel; ++i) decay[width * run + i] = 0.0f;
   }
 
