@@ -130,6 +130,13 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
   app.add_flag("--profile", flags.profile, "also a table of the time by operation");
 }
 
+void add_kernel_options(CLI::App& app, KernelFlags& flags) {
+  app.add_option("--filter", flags.filter, "only names that contain this");
+  app.add_option("--threads", flags.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+  app.add_option("--reps", flags.repetitions, "calls that count; 200")->check(CLI::Range(1, 1'000'000));
+  app.add_flag("--json", flags.json, "one JSON object a line");
+}
+
 }  // namespace
 
 Command bench_command() {
@@ -145,12 +152,7 @@ Command bench_command() {
                 app.add_subcommand("compare", "two results of `bench latency --json`; exit 1 on a significant loss");
             app.require_subcommand(1);
             add_latency_options(*latency_app, *latency_flags);
-            kernel_app->add_option("--filter", kernel_flags->filter, "only names that contain this");
-            kernel_app->add_option("--threads", kernel_flags->threads, "threads; default: all cores")
-                ->check(CLI::Range(1, 1024));
-            kernel_app->add_option("--reps", kernel_flags->repetitions, "calls that count; 200")
-                ->check(CLI::Range(1, 1'000'000));
-            kernel_app->add_flag("--json", kernel_flags->json, "one JSON object a line");
+            add_kernel_options(*kernel_app, *kernel_flags);
             add_model_options(*training_app, *training_flags, "steps");
             compare_app->add_option("before", compare_flags->before, "result file")->required();
             compare_app->add_option("after", compare_flags->after, "result file")->required();
