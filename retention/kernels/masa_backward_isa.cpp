@@ -115,17 +115,17 @@ struct DecomposedHead {
     }
   }
 
-  // Packs row `h` and attends along it.
-  void forward_row(Scratch s, int64_t h) const {
+  // Packs row `h` and attends along it. Blocks read beyond their last row, so they work on copies: what is there
+  // belongs to another line.
+  void forward_row(const Scratch& s, int64_t h) const {
     const Line line = {h * call.p.width, 1};
-    const int64_t start = line.start * dim;
-    s.k = k + start;
     gather_turned(row.shape, line, 0, row.keys, call.g.tables, call.k_scale(), head.k.data, head.k.stride, s.k);
-    gather_turned(row.shape, line, 0, row.keys, call.g.tables, 1.0f, head.q.data, head.q.stride, q + start);
-    gather(row.shape, line, 0, row.keys, head.dout.data, head.dout.stride, dout + start);
+    scatter(row.shape, line, 0, row.keys, s.k, k, dim);
+    gather(row.shape, line, 0, row.keys, head.dout.data, head.dout.stride, dout + line.start * dim);
     gather(row.shape, line, 0, row.keys, head.v.data, head.v.stride, s.v);
     for_each_block(0, row.keys, [&](int64_t first, int vectors, int64_t queries) {
-      s.q = q + start + first * dim;
+      gather_turned(row.shape, line, first, queries, call.g.tables, 1.0f, head.q.data, head.q.stride, s.q);
+      scatter(row.shape, line, first, queries, s.q, q, dim);
       with_block<false>(row, s, first, vectors, queries, [](const auto& block) { block.forward(); });
       scatter(row.shape, line, first, queries, s.dq, values, dim);
     });
@@ -147,22 +147,20 @@ struct DecomposedHead {
     scatter(column.shape, line, 0, column.keys, s.dv, values, dim);
   }
 
-  void backward_row(Scratch s, int64_t h) const {
+  void backward_row(const Scratch& s, int64_t h) const {
     const Line line = {h * call.p.width, 1};
-    const int64_t start = line.start * dim;
-    s.k = k + start;
+    gather(row.shape, line, 0, row.keys, k, dim, s.k);
     gather(row.shape, line, 0, row.keys, head.v.data, head.v.stride, s.v);
     for_each_block(0, row.keys, [&](int64_t first, int vectors, int64_t queries) {
-      const int64_t from = start + first * dim;
-      s.q = q + from;
-      s.dout = values + from;
+      gather(row.shape, line, first, queries, q, dim, s.q);
+      gather(row.shape, line, first, queries, values, dim, s.dout);
       with_block<false>(row, s, first, vectors, queries,
                         [&](const auto& block) { block.backward(s.dk, s.dv, first > 0); });
-      scatter_turned_back(row.shape, line, first, queries, call.g.tables, 1.0f, s.dq, dout + from, head.dq.data,
-                          head.dq.stride);
+      scatter_turned_back(row.shape, line, first, queries, call.g.tables, 1.0f, s.dq, dout + (line.start + first) * dim,
+                          head.dq.data, head.dq.stride);
     });
-    scatter_turned_back(row.shape, line, 0, row.keys, call.g.tables, call.k_scale(), s.dk, dk + start, head.dk.data,
-                        head.dk.stride);
+    scatter_turned_back(row.shape, line, 0, row.keys, call.g.tables, call.k_scale(), s.dk, dk + line.start * dim,
+                        head.dk.data, head.dk.stride);
     scatter(row.shape, line, 0, row.keys, s.dv, head.dv.data, head.dv.stride);
   }
 

@@ -42,8 +42,8 @@ struct MasaBackwardPlan {
   }
   /// Gradients of k and v of one part of one head.
   int64_t part() const { return 2 * key_rows(); }
-  /// One tensor of a head, with as many rows more as a block may read beyond its last.
-  int64_t head_rows() const { return (tokens + kBlock) * padded_dim; }
+  /// One tensor of a head.
+  int64_t head_rows() const { return tokens * padded_dim; }
   /// Tensors of a decomposed head between its passes.
   static constexpr int64_t kBetween = 5;
   int64_t between() const { return kBetween * head_rows(); }
