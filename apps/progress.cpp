@@ -4,23 +4,15 @@
 
 #include <cstdio>
 
+#include <retention/base/progress_text.h>
+
 namespace retentive::apps {
 namespace {
 
 constexpr int64_t kSmallJob = 32;
-constexpr int64_t kBarWidth = 24;
 constexpr auto kQuick = std::chrono::seconds(1);
 constexpr auto kRedraw = std::chrono::milliseconds(200);
 constexpr auto kLineInterval = std::chrono::seconds(10);
-constexpr const char* kClearLine = "\r\033[K";
-
-std::string duration(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  char text[32];
-  std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", static_cast<long long>(whole / 3600),
-                static_cast<long long>(whole / 60 % 60), static_cast<long long>(whole % 60));
-  return text;
-}
 
 }  // namespace
 
@@ -55,13 +47,12 @@ void ProgressMeter::hide() {
 std::string ProgressMeter::text(Clock::time_point now) const {
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const double rate = static_cast<double>(done_) / elapsed;
-  const auto filled = static_cast<size_t>(kBarWidth * done_ / total_);
   char counts[96];
   std::snprintf(counts, sizeof counts, "%lld of %lld %s  %.1f a second  ETA ", static_cast<long long>(done_),
                 static_cast<long long>(total_), unit_.c_str(), rate);
-  const auto ending = counts + duration(static_cast<double>(total_ - done_) / rate);
+  const auto ending = counts + duration_text(static_cast<double>(total_ - done_) / rate);
   if (!terminal_) return ending;
-  return std::string("[").append(filled, '#').append(kBarWidth - filled, '.').append("] ").append(ending);
+  return progress_bar(done_, total_) + " " + ending;
 }
 
 }  // namespace retentive::apps

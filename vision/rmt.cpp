@@ -78,11 +78,8 @@ torch::Tensor RmtImpl::forward_head(const torch::Tensor& features, bool pre_logi
 
 std::vector<torch::Tensor> RmtImpl::forward_intermediates(const torch::Tensor& image,
                                                           const std::vector<int64_t>& indices, Layout layout) {
-  for (size_t i = 0; i < indices.size(); ++i) {
-    if (indices[i] < 0 || indices[i] > 3 || (i > 0 && indices[i] <= indices[i - 1])) {
-      throw InvalidArgument("[rmt] forward_intermediates: indices[" + std::to_string(i) + "] is " +
-                            std::to_string(indices[i]) + "; ascending stages of 0..3 are accepted");
-    }
+  if (const auto fault = stage_list_fault(indices)) {
+    throw InvalidArgument("[rmt] forward_intermediates: indices" + *fault);
   }
   std::vector<torch::Tensor> maps;
   if (indices.empty()) return maps;

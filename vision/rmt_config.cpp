@@ -63,12 +63,15 @@ void RmtConfig::validate() const {
     fail("drop_path_rate is " + std::to_string(drop_path_rate) + "; at least 0 and less than 1 is accepted");
   }
   if (out_indices.empty()) fail("out_indices is empty; name at least one stage of 0..3");
-  for (size_t i = 0; i < out_indices.size(); ++i) {
-    if (out_indices[i] < 0 || out_indices[i] > 3 || (i > 0 && out_indices[i] <= out_indices[i - 1])) {
-      fail("out_indices[" + std::to_string(i) + "] is " + std::to_string(out_indices[i]) +
-           "; ascending stages of 0..3 are accepted");
-    }
+  if (const auto fault = stage_list_fault(out_indices)) fail("out_indices" + *fault);
+}
+
+std::optional<std::string> stage_list_fault(const std::vector<int64_t>& stages) {
+  for (size_t i = 0; i < stages.size(); ++i) {
+    if (stages[i] >= 0 && stages[i] <= 3 && (i == 0 || stages[i] > stages[i - 1])) continue;
+    return "[" + std::to_string(i) + "] is " + std::to_string(stages[i]) + "; ascending stages of 0..3 are accepted";
   }
+  return std::nullopt;
 }
 
 }  // namespace retentive::vision

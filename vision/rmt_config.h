@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -61,6 +62,9 @@ struct RmtConfig {
 
   bool operator==(const RmtConfig&) const = default;
 };
+
+/// What is wrong with a list of stages, which must ascend within 0..3, worded to follow the list's name.
+std::optional<std::string> stage_list_fault(const std::vector<int64_t>& stages);
 
 }  // namespace retentive::vision
 

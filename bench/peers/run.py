@@ -77,9 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--quiet-percent", type=float, default=25, help="a round is disturbed, and repeated, when other processes used "
         "more of a core than this (default 25)")
     add("--wait-seconds", type=float, default=0, help="wait so long in all for other processes to leave (default 0)")
-    add("--kernels", action="store_true", help="also time attention alone")
-    add("--kernel-command", help='a program that prints JSON lines {"name": ..., "median_us": ...}, run once in every '
-        "round of every kernel cell; {kernel} in it stands for the cell's name")
+    add("--kernels", action="store_true", help="also time attention alone, ours by `retentive bench kernels`")
     add("--training", action="store_true", help="also time a training step of RMT-T, batch 8 at 224x224")
     add("--training-command", help="a program that trains the same step and speaks the protocol of worker.py")
     add("--binary", default=str(ROOT / "build/release/bin/retentive"), help="default build/release/bin/retentive")
@@ -101,15 +99,18 @@ def selected(every: list[Contender], args: argparse.Namespace) -> list[Contender
             and (not args.contenders or any(word in contender.name for word in args.contenders))]
 
 
-def kernel_extra(command: str, kernel: str) -> Extra:
+def own_kernels(binary: str, kernel: str, args: argparse.Namespace) -> Extra:
+    # Ours rotate inside: the same kernel stands beside both forms of the peers.
+    command = [binary, "bench", "kernels", "--json", "--filter", kernel.replace("_rotary", ""),
+               "--threads", str(args.threads)]
+
     def run() -> dict[str, float]:
-        arguments = shlex.split(command.replace("{kernel}", kernel))
         try:
-            done = subprocess.run(arguments, capture_output=True, text=True)
+            done = subprocess.run(command, capture_output=True, text=True)
             lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-            return {line["name"]: line["median_us"] / 1000 for line in lines}
+            return {f"retentive-{line['precision']}": line["median_us"] / 1000 for line in lines}
         except (OSError, ValueError, KeyError) as error:
-            progress(f"  --kernel-command: {error!r}")
+            progress(f"  {shlex.join(command)}: {error!r}")
             return {}
 
     return run
@@ -120,7 +121,7 @@ def plan_cells(args: argparse.Namespace) -> list[tuple[Cell, list[Contender], Ex
              for model in args.models for size in args.sizes for batch in args.batches]
     if args.kernels:
         cells += [(Cell("kernel", name, 0, 1, args.threads), selected(field.KERNELS, args),
-                   kernel_extra(args.kernel_command, name) if args.kernel_command else None) for name in KERNEL_NAMES]
+                   own_kernels(args.binary, name, args)) for name in KERNEL_NAMES]
     if args.training:
         own = [Contender("retentive", "command", "fp32")] if args.training_command else []
         cells.append((Cell("training", "rmt_t", 224, 8, args.threads), own + selected(field.TRAINING, args), None))

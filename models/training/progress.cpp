@@ -2,28 +2,14 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <string>
+
+#include <retention/base/progress_text.h>
 
 namespace retentive::models {
 namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(200);
-constexpr int64_t kBarWidth = 24;
-constexpr const char* kClearLine = "\r\033[K";
-
-std::string duration(double seconds) {
-  const auto whole = static_cast<long long>(std::max(seconds, 0.0) + 0.5);
-  char text[32];
-  std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
-  return text;
-}
-
-std::string bar(int64_t done, int64_t total) {
-  const int64_t filled = kBarWidth * done / std::max<int64_t>(total, 1);
-  return std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kBarWidth - filled), '.');
-}
 
 }  // namespace
 
@@ -34,11 +20,11 @@ void ConsoleProgress::step(const StepReport& report) {
   const bool last = report.step == report.steps;
   if (terminal_ ? now - drawn_ < kRedraw && !last : report.step % log_interval_ != 0) return;
   drawn_ = now;
-  if (terminal_) std::fprintf(stderr, "%s[%s] ", kClearLine, bar(report.step, report.steps).c_str());
+  if (terminal_) std::fprintf(stderr, "%s%s ", kClearLine, progress_bar(report.step, report.steps).c_str());
   std::fprintf(stderr, "epoch %lld/%lld  step %lld/%lld  loss %.4f  lr %.3e  %.1f images/s  ETA %s%s",
                static_cast<long long>(report.epoch), static_cast<long long>(report.epochs),
                static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss, report.lr,
-               report.images_per_second, duration(report.eta_seconds).c_str(), terminal_ ? "" : "\n");
+               report.images_per_second, duration_text(report.eta_seconds).c_str(), terminal_ ? "" : "\n");
   std::fflush(stderr);
 }
 

@@ -1,3 +1,7 @@
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
 #include <thread>
 
 #include <torch/torch.h>
@@ -122,6 +126,21 @@ TEST_CASE("a prepared model serves several threads at once", "[prepared]") {
     }
     for (const double value : worst) CHECK(value == 0);
   }
+}
+
+TEST_CASE("LibTorch, oneDNN and the kernels share one OpenMP runtime", "[prepared]") {
+  auto model = load("tiny_b", RmtHead::classifier);
+  nn::prepare_inference(*model);
+  const torch::NoGradGuard no_grad;
+  model->forward(torch::zeros({1, 3, 64, 64}));
+  std::set<std::string> runtimes;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const std::string file = line.substr(line.find_last_of(' ') + 1);
+    const std::string name = std::filesystem::path(file).filename().string();
+    if (name.starts_with("libgomp") || name.starts_with("libomp") || name.starts_with("libiomp")) runtimes.insert(file);
+  }
+  CHECK(runtimes.size() == 1);
 }
 
 TEST_CASE("GMACs at 224 are those of the specification", "[rmt]") {
