@@ -8,6 +8,7 @@
 #include <apps/progress.h>
 #include <models/checkpoint.h>
 #include <models/pipelines/default_model.h>
+#include <models/registry.h>
 #include <models/training/data.h>
 #include <models/training/evaluation.h>
 #include <retention/base/error.h>
@@ -63,8 +64,8 @@ int eval_classify(const Flags& flags) {
                       "\" does not say how images are prepared; a file with a card is accepted; write one with "
                       "`retentive convert`");
   }
-  loaded.model->eval();
-  nn::prepare_inference(*loaded.model, {.precision = flags.precision});
+  const auto model = models::as_backbone(loaded.model, flags.weights);
+  nn::prepare_inference(*model, {.precision = flags.precision});
   const auto dataset = open_data(flags, loaded.card);
   const auto classes = models::num_classes(*loaded.card.config);
   models::EvaluationOptions options;
@@ -77,7 +78,7 @@ int eval_classify(const Flags& flags) {
     for (; shown < done; ++shown) meter.advance();
   };
   if (flags.threads > 0) at::set_num_threads(static_cast<int>(flags.threads));
-  const auto metrics = models::evaluate(*loaded.model, *dataset, classes, options);
+  const auto metrics = models::evaluate(*model, *dataset, classes, options);
   meter.hide();
   const auto text = flags.json ? models::evaluation_json(metrics, loaded.card.labels) + "\n"
                                : models::evaluation_text(metrics, loaded.card.labels);

@@ -22,11 +22,13 @@ struct Flags {
   std::string inputs;
   std::string outputs;
   models::PipelineOptions run;
+  models::SequenceCall sequence;
+  std::string sequence_flag;
   bool eager = false;
 };
 
 struct Network {
-  std::shared_ptr<vision::BackboneImpl> model;
+  std::shared_ptr<torch::nn::Module> model;
   models::ModelConfig config;
 };
 
@@ -59,17 +61,41 @@ void print_shapes(const models::NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) std::cout << name << " " << tensor.sizes() << "\n";
 }
 
+models::NamedTensors run(const Flags& flags, const Network& network, const models::NamedTensors& inputs) {
+  if (const auto language = std::dynamic_pointer_cast<models::RetnetImpl>(network.model)) {
+    return models::forward_tokens(*language, inputs, flags.inputs, flags.sequence, flags.run.threads);
+  }
+  if (!flags.sequence_flag.empty()) {
+    throw InvalidArgument("[forward] " + flags.sequence_flag + " is for models of sequences; leave it out");
+  }
+  const auto backbone = models::as_backbone(network.model, flags.weights);
+  return models::forward_image(*backbone, network.config, inputs, flags.inputs, flags.run.threads);
+}
+
 int forward(const Flags& flags) {
   models::check_options(flags.run, "forward");
   check_outputs(flags);
   const auto network = load(flags);
   if (!flags.eager) nn::prepare_inference(*network.model, {.precision = flags.run.precision});
   const auto inputs = models::read_tensors(flags.inputs);
-  const auto outputs =
-      models::forward_image(*network.model, network.config, inputs.tensors, flags.inputs, flags.run.threads);
+  const auto outputs = run(flags, network, inputs.tensors);
   models::write_tensors(flags.outputs, outputs);
   print_shapes(outputs);
   return kSuccess;
+}
+
+void add_sequence_flags(CLI::App& app, Flags& flags) {
+  auto normalization = std::make_shared<Normalization>(Normalization::exact);
+  auto* form = add_enum_option(app, "--form", flags.sequence.form, "how a sequence is computed");
+  auto* chunk = app.add_option("--chunk", flags.sequence.chunk, "tokens of a chunk; default: the model's")
+                    ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  auto* mode = add_enum_option(app, "--normalization", *normalization, "row scalars; default: the model's");
+  mode->each([normalization, &flags](const std::string& name) {
+    flags.sequence.normalization = enum_value<Normalization>(name);
+  });
+  for (auto* option : {form, chunk, mode}) {
+    option->each([option, &flags](const std::string&) { flags.sequence_flag = option->get_name(); });
+  }
 }
 
 // What CLI11 cannot say by itself about which flags go together.
@@ -91,11 +117,14 @@ Command forward_command() {
         auto* weights = app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth");
         app.add_option("--random-weights", flags->random_weights, "initial weights from this seed instead")
             ->excludes(weights);
-        app.add_option("--inputs", flags->inputs, "safetensors file with image, float32 [B, C, H, W]")->required();
+        app.add_option("--inputs", flags->inputs,
+                       "safetensors file with image, float32 [B, C, H, W], or tokens, int64 [B, T]")
+            ->required();
         app.add_option("--outputs", flags->outputs, "safetensors file to write")->required();
         app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
         auto* precision = add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
         app.add_flag("--eager", flags->eager, "run the unpacked float model, as training does")->excludes(precision);
+        add_sequence_flags(app, *flags);
         app.callback([flags] { check_flags(*flags); });
         return [flags] { return forward(*flags); };
       }};

@@ -21,11 +21,13 @@ using models::ModelRow;
 std::string head_name(const ModelRow& row) {
   struct Namer {
     std::string operator()(const vision::RmtConfig& config) const { return std::string(enum_name(config.head)); }
+    std::string operator()(const models::RetnetConfig&) const { return "language"; }
   };
   return std::visit(Namer{}, row.config);
 }
 
 std::string input_text(const ModelRow& row) {
+  if (row.is_language()) return "tokens";
   return std::to_string(models::in_channels(row.config)) + "x" + std::to_string(row.preprocessing.crop[0]) + "x" +
          std::to_string(row.preprocessing.crop[1]);
 }
@@ -37,14 +39,17 @@ std::string top1_text(const ModelRow& row) {
 }
 
 Json row_json(const ModelRow& row) {
-  const auto model = models::build_uninitialized(row.config);
   Json json;
   json["name"] = row.name;
-  json["parameters"] = models::count_parameters(*model);
+  json["parameters"] = models::count_parameters(row.config);
   json["head"] = head_name(row);
-  json["classes"] = models::num_classes(row.config);
-  json["labels"] = row.labels;
-  json["input"] = {models::in_channels(row.config), row.preprocessing.crop[0], row.preprocessing.crop[1]};
+  if (const auto* language = std::get_if<models::RetnetConfig>(&row.config)) {
+    json["vocabulary"] = language->vocab_size;
+  } else {
+    json["classes"] = models::num_classes(row.config);
+    json["labels"] = row.labels;
+    json["input"] = {models::in_channels(row.config), row.preprocessing.crop[0], row.preprocessing.crop[1]};
+  }
   json["published_top1"] = row.published_top1 ? Json(*row.published_top1) : Json(nullptr);
   json["description"] = row.description;
   json["weights"] = row.weights_note;
@@ -71,9 +76,10 @@ int64_t parameters_under(const torch::nn::Module& model, const std::string& pref
   return count;
 }
 
-std::vector<StageFacts> stage_facts(const ModelRow& row, const vision::BackboneImpl& model) {
+std::vector<StageFacts> stage_facts(const ModelRow& row) {
+  const auto model = models::as_backbone(models::build_uninitialized(row.config), row.name);
   const auto& config = std::get<vision::RmtConfig>(row.config);
-  const auto shapes = model.output_shape(row.preprocessing.crop[0], row.preprocessing.crop[1]);
+  const auto shapes = model->output_shape(row.preprocessing.crop[0], row.preprocessing.crop[1]);
   std::vector<StageFacts> facts;
   for (std::size_t s = 0; s < shapes.size(); ++s) {
     facts.push_back({.name = "stage" + std::to_string(s + 1),
@@ -83,7 +89,7 @@ std::vector<StageFacts> stage_facts(const ModelRow& row, const vision::BackboneI
                      .decomposed = config.decomposed[s],
                      .height = shapes[s].height,
                      .width = shapes[s].width,
-                     .parameters = parameters_under(model, "layers." + std::to_string(s) + ".")});
+                     .parameters = parameters_under(*model, "layers." + std::to_string(s) + ".")});
   }
   return facts;
 }
@@ -91,9 +97,10 @@ std::vector<StageFacts> stage_facts(const ModelRow& row, const vision::BackboneI
 Json explain_json(const ModelRow& row) {
   Json json = row_json(row);
   json["config"] = Json::parse(models::model_config_json(row.config));
+  if (row.is_language()) return json;
   json["preprocessing"] = Json::parse(models::preprocessing_json(row.preprocessing));
   json["stages"] = Json::array();
-  for (const auto& stage : stage_facts(row, *models::build_uninitialized(row.config))) {
+  for (const auto& stage : stage_facts(row)) {
     json["stages"].push_back({{"name", stage.name},
                               {"channels", stage.channels},
                               {"blocks", stage.blocks},
@@ -156,15 +163,14 @@ void print_object(const std::string& title, const Json& object) {
   std::cout << " }\n";
 }
 
-void print_explanation(const ModelRow& row, Precision precision) {
-  const Json facts = explain_json(row);
-  std::cout << row.name << ": " << row.description << "\n\n";
-  std::cout << "parameters     " << with_commas(facts["parameters"].get<int64_t>()) << "\n";
+void print_vision_facts(const ModelRow& row) {
   std::cout << "input          " << input_text(row) << " (channels x height x width)\n";
   std::cout << "head           " << head_name(row) << ", " << models::num_classes(row.config) << " classes"
             << (row.labels.empty() ? "" : " (" + row.labels + ")") << "\n";
   if (row.published_top1) std::cout << "published      " << top1_text(row) << " % top-1 on ImageNet-1k\n";
-  std::cout << "weights        " << row.weights_note << "\n\n";
+}
+
+void print_stages(const Json& facts) {
   std::cout << "stage   channels  blocks  heads  MaSA        grid      tokens  parameters\n";
   for (const Json& stage : facts["stages"]) {
     const auto number = [&stage](const char* key) { return stage[key].get<int64_t>(); };
@@ -174,16 +180,25 @@ void print_explanation(const ModelRow& row, Precision precision) {
               << padded(stage["masa"], 12) << padded(grid, 10) << padded(std::to_string(number("tokens")), 8)
               << with_commas(number("parameters")) << "\n";
   }
+}
+
+void print_explanation(const ModelRow& row, Precision precision) {
+  const Json facts = explain_json(row);
+  std::cout << row.name << ": " << row.description << "\n\n";
+  std::cout << "parameters     " << with_commas(facts["parameters"].get<int64_t>()) << "\n";
+  if (!row.is_language()) print_vision_facts(row);
+  std::cout << "weights        " << row.weights_note << "\n\n";
+  if (!row.is_language()) print_stages(facts);
   print_inference(prepare(row, precision));
   print_object("config", facts["config"]);
-  print_object("preprocessing", facts["preprocessing"]);
+  if (!row.is_language()) print_object("preprocessing", facts["preprocessing"]);
 }
 
 void print_list() {
-  std::cout << "name                  parameters   head         input      top-1  description\n";
+  std::cout << "name                  parameters      head         input      top-1  description\n";
   for (const ModelRow& row : models::model_rows()) {
-    const auto parameters = models::count_parameters(*models::build_uninitialized(row.config));
-    std::cout << padded(row.name, 22) << padded(with_commas(parameters), 13) << padded(head_name(row), 13)
+    const auto parameters = models::count_parameters(row.config);
+    std::cout << padded(row.name, 22) << padded(with_commas(parameters), 16) << padded(head_name(row), 13)
               << padded(input_text(row), 11) << padded(top1_text(row), 7) << row.description << "\n";
   }
   std::cout << "\ntop-1: published, ImageNet-1k validation, percent. More: retentive models --explain NAME\n";

@@ -16,15 +16,13 @@ constexpr int64_t kCheckedSide = 224;
 
 std::shared_ptr<vision::BackboneImpl> load(const LatencyOptions& options) {
   if (options.weights.empty()) {
-    auto model = models::build(models::find_model(options.model).config, /*seed=*/0);
+    auto model = models::build_backbone(models::find_model(options.model).config, /*seed=*/0);
     model->eval();
     return model;
   }
   models::ModelChoice choice;
   if (!options.model.empty()) choice.name = options.model;
-  auto model = models::load_model(options.weights, choice).model;
-  model->eval();
-  return model;
+  return models::as_backbone(models::load_model(options.weights, choice).model, options.weights);
 }
 
 // max|a-b| / max(1, max|b|).

@@ -29,7 +29,7 @@ TrainingBench::TrainingBench(const TrainingOptions& options) : options_(options)
   const auto& row = models::find_model(options.model);
   if (options_.threads > 0) at::set_num_threads(options_.threads);
   options_.threads = at::get_num_threads();
-  model_ = models::build(row.config, /*seed=*/0);
+  model_ = models::build_backbone(row.config, /*seed=*/0);
   model_->set_generator(at::detail::createCPUGenerator(2));
   optimizer_ = std::make_unique<models::Optimizer>(recipe(options.batch), model_->parameter_groups(1.0));
   const auto generator = at::detail::createCPUGenerator(1);

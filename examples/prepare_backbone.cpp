@@ -14,7 +14,7 @@ void run(const std::string& name, const std::string& precision_name) {
   const auto precision = retentive::enum_value<retentive::Precision>(precision_name);
   if (!precision)
     throw retentive::InvalidArgument("precision is " + precision_name + "; fp32, bf16 or int8 is accepted");
-  const auto model = retentive::models::build(retentive::models::find_model(name).config, /*seed=*/0);
+  const auto model = retentive::models::build_backbone(retentive::models::find_model(name).config, /*seed=*/0);
   model->eval();
   const auto report = retentive::nn::prepare_inference(*model, {.precision = *precision});
   for (const auto& entry : report.entries) {

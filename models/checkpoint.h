@@ -16,7 +16,6 @@
 #include <models/state_dict.h>
 #include <retention/base/enum_names.h>
 #include <retention/base/export.h>
-#include <vision/backbone.h>
 
 namespace retentive::models {
 
@@ -95,7 +94,7 @@ RETENTIVE_API void complete_card(ModelCard& card, const Checkpoint& checkpoint, 
 
 /// A model ready to run.
 struct LoadedModel {
-  std::shared_ptr<vision::BackboneImpl> model;  ///< in eval mode
+  std::shared_ptr<torch::nn::Module> model;  ///< in eval mode; see as_backbone(), as_language_model()
   ModelCard card;  ///< config always set; preprocessing and labels from the file, else from the registry row
   LoadReport report;
 };

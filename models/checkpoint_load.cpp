@@ -33,6 +33,13 @@ std::string describe(const torch::Tensor& tensor) {
          formats::shape_text({sizes.data(), sizes.size()});
 }
 
+// Files of tied models may hold the table under both names.
+bool repeats_embedding(const std::string& name, const torch::Tensor& tensor, const Index& file) {
+  const auto table = file.find("embed_tokens.weight");
+  return name == "output_projection.weight" && table != file.end() && table->second->sizes() == tensor.sizes() &&
+         table->second->equal(tensor);
+}
+
 void print_list(std::ostringstream& out, const char* title, const std::vector<std::string>& lines) {
   if (lines.empty()) return;
   out << title << " (" << lines.size() << "):\n";
@@ -71,7 +78,7 @@ LoadReport match_state(const torch::nn::Module& module, const NamedTensors& tens
     if (known.contains(name)) continue;
     if (name.starts_with("aux_head.")) {
       report.warnings.push_back(name + " " + describe(tensor) + " is left out: the model has no such auxiliary head");
-    } else {
+    } else if (!repeats_embedding(name, tensor, file)) {
       report.unexpected.push_back(name);
     }
   }

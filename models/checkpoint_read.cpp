@@ -3,6 +3,7 @@
 #include <models/checkpoint.h>
 #include <models/formats/pth.h>
 #include <models/formats/safetensors.h>
+#include <models/language_keys.h>
 #include <models/tensor_io.h>
 #include <models/upstream_keys.h>
 #include <retention/base/error.h>
@@ -16,6 +17,7 @@ Checkpoint from_safetensors(const formats::SafetensorsFile& file) {
   checkpoint.card = parse_card(file.metadata(), file.name());
   for (const auto& view : file.tensors()) checkpoint.tensors.push_back({view.name, to_torch(view, file.owner())});
   strip_module_prefix(checkpoint.tensors, checkpoint.path);
+  to_native_keys(checkpoint.tensors, checkpoint.path);
   return checkpoint;
 }
 
@@ -29,6 +31,7 @@ NamedTensors take(const formats::PthFile& file, const StateLocation& state, Chec
   checkpoint.taken = state.key;
   auto tensors = read_state(file, state, checkpoint.warnings);
   strip_module_prefix(tensors, file.name());
+  to_native_keys(tensors, file.name());
   return tensors;
 }
 

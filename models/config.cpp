@@ -10,7 +10,8 @@ namespace retentive::models {
 namespace {
 
 constexpr std::string_view kRmt = "rmt";
-const std::vector<std::string> kFamilies = {std::string(kRmt)};
+constexpr std::string_view kRetnet = "retnet";
+const std::vector<std::string> kFamilies = {std::string(kRmt), std::string(kRetnet)};
 
 [[noreturn]] void refuse_family(const std::string& where, const std::string& key, const Json& value) {
   std::string accepted;
@@ -36,6 +37,7 @@ Config read_family(Json fields, const std::string& where, const std::string& sec
 std::string_view family_name(const ModelConfig& config) {
   struct Namer {
     std::string_view operator()(const vision::RmtConfig&) const { return kRmt; }
+    std::string_view operator()(const RetnetConfig&) const { return kRetnet; }
   };
   return std::visit(Namer{}, config);
 }
@@ -57,9 +59,10 @@ ModelConfig model_config_from_json(const Json& object, const std::string& where,
   if (family == object.end()) {
     throw ConfigError("[" + where + "] key \"" + prefix +
                       "family\" is missing; it says what kind of model this is: add \"family\": \"" +
-                      std::string(kRmt) + "\"");
+                      std::string(kRmt) + "\" (or \"" + std::string(kRetnet) + "\")");
   }
   if (*family == std::string(kRmt)) return read_family<vision::RmtConfig>(object, where, section);
+  if (*family == std::string(kRetnet)) return read_family<RetnetConfig>(object, where, section);
   refuse_family(where, prefix + "family", *family);
 }
 
@@ -84,12 +87,14 @@ int64_t num_classes(const ModelConfig& config) {
     int64_t operator()(const vision::RmtConfig& rmt) const {
       return rmt.head == vision::RmtHead::none ? 0 : rmt.num_classes;
     }
+    int64_t operator()(const RetnetConfig&) const { return 0; }
   };
   return std::visit(Counter{}, config);
 }
 
 int64_t in_channels(const ModelConfig& config) {
-  return std::visit([](const auto& fields) { return fields.in_channels; }, config);
+  const auto* rmt = std::get_if<vision::RmtConfig>(&config);
+  return rmt != nullptr ? rmt->in_channels : 0;
 }
 
 std::vector<FieldDifference> config_differences(const ModelConfig& left, const ModelConfig& right) {
@@ -132,9 +137,14 @@ std::string preprocessing_json(const vision::Preprocessing& preprocessing, int i
 }
 
 std::string config_help(std::string_view family) {
-  if (family != kRmt) refuse_family("config_help", "family", Json(std::string(family)));
   std::vector<FieldHelp> fields;
-  append_field_help(vision::RmtConfig{}, "", fields);
+  if (family == kRmt) {
+    append_field_help(vision::RmtConfig{}, "", fields);
+  } else if (family == kRetnet) {
+    append_field_help(RetnetConfig{}, "", fields);
+  } else {
+    refuse_family("config_help", "family", Json(std::string(family)));
+  }
   return format_field_help(fields);
 }
 

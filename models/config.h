@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include <models/retnet_config.h>
 #include <retention/base/export.h>
 #include <vision/rmt_config.h>
 #include <vision/structures.h>
@@ -14,9 +15,9 @@
 namespace retentive::models {
 
 /// Architecture of one model of any family; the key `family` of its JSON form selects the alternative.
-using ModelConfig = std::variant<vision::RmtConfig>;
+using ModelConfig = std::variant<vision::RmtConfig, RetnetConfig>;
 
-/// The JSON value of `family`: "rmt".
+/// The JSON value of `family`: "rmt" or "retnet".
 RETENTIVE_API std::string_view family_name(const ModelConfig& config);
 
 /// Reads a model configuration. Absent keys keep the defaults of the family; the result is validated.
@@ -33,10 +34,10 @@ RETENTIVE_API std::string model_config_json(const ModelConfig& config, int inden
 /// Throws ConfigError naming the first field with a value that no model of the family can have.
 RETENTIVE_API void validate(const ModelConfig& config);
 
-/// Number of class logits the model gives; 0 without a head.
+/// Number of class logits the model gives; 0 without a head, and for a language model.
 RETENTIVE_API int64_t num_classes(const ModelConfig& config);
 
-/// Number of channels of the input image.
+/// Number of channels of the input image; 0 for a language model.
 RETENTIVE_API int64_t in_channels(const ModelConfig& config);
 
 /// A field in which two configurations differ; values in their JSON form.

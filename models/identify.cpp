@@ -114,11 +114,45 @@ RmtConfig with_head(RmtConfig config, const Shapes& shapes) {
   return config;
 }
 
+int64_t count_layers(const Shapes& shapes) {
+  int64_t layers = 0;
+  while (shapes.has(stage_name(layers) + "retention_layer_norm.weight")) ++layers;
+  return layers;
+}
+
+// The first thing in which the file is not this language model; empty when it is.
+std::string model_difference(const Shapes& shapes, const RetnetConfig& config, int64_t& passed) {
+  passed = 0;
+  const std::string block = "layers.0.";
+  const bool fla = config.dialect == RetnetDialect::fla, gated = config.mixer == MixerKind::retention;
+  for (const std::string& found :
+       {difference("width of embed_tokens", shapes.size("embed_tokens.weight", 1), config.dim),
+        difference("number of layers", count_layers(shapes), config.num_layers),
+        difference("width of " + block + "retention.v_proj", shapes.size(block + "retention.v_proj.weight", 0),
+                   config.value_dim),
+        difference("width of " + block + "ffn.fc1", shapes.size(block + "ffn.fc1.weight", 0), config.ffn_dim),
+        difference("number of heads in retnet_rel_pos.decay", shapes.size("retnet_rel_pos.decay", 0), config.num_heads),
+        difference("presence of " + block + "retention.g_proj", shapes.has(block + "retention.g_proj.weight"), gated),
+        difference("presence of " + block + "retention.g_norm", shapes.has(block + "retention.g_norm"), fla && gated),
+        difference("presence of layer_norm", shapes.has("layer_norm.weight"), config.pre_norm)}) {
+    if (!found.empty()) return found;
+    ++passed;
+  }
+  return {};
+}
+
+RetnetConfig with_head(RetnetConfig config, const Shapes& shapes) {
+  if (const auto words = shapes.size("embed_tokens.weight", 0); words > 0) config.vocab_size = words;
+  config.layernorm_embedding = shapes.has("layernorm_embedding.weight");
+  config.tie_embeddings = !shapes.has("output_projection.weight");
+  return config;
+}
+
 }  // namespace
 
 ModelConfig adapt_head(const ModelConfig& config, const NamedTensors& tensors) {
   const Shapes shapes(tensors);
-  return std::visit([&shapes](const RmtConfig& rmt) -> ModelConfig { return with_head(rmt, shapes); }, config);
+  return std::visit([&shapes](const auto& fields) -> ModelConfig { return with_head(fields, shapes); }, config);
 }
 
 Identification identify(const NamedTensors& tensors, const ModelRow* only) {
@@ -127,11 +161,11 @@ Identification identify(const NamedTensors& tensors, const ModelRow* only) {
   int64_t most_passed = -1;
   for (const ModelRow& row : model_rows()) {
     if (only != nullptr ? &row != only : row.is_test()) continue;
-    const auto* rmt = std::get_if<RmtConfig>(&row.config);
-    if (rmt == nullptr) continue;
-    const RmtConfig config = with_head(*rmt, shapes);
+    if (row.is_language() != shapes.has("embed_tokens.weight")) continue;
+    const ModelConfig config = adapt_head(row.config, tensors);
     int64_t passed = 0;
-    const std::string found = model_difference(shapes, config, passed);
+    const std::string found =
+        std::visit([&](const auto& fields) { return model_difference(shapes, fields, passed); }, config);
     if (found.empty()) return {.row = &row, .config = config, .reason = {}};
     if (passed > most_passed) {
       most_passed = passed;

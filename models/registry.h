@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <models/config.h>
+#include <models/retnet.h>
 #include <retention/base/export.h>
 #include <vision/backbone.h>
 
@@ -25,6 +26,8 @@ struct ModelRow {
   bool published_ema = false;            ///< the published score is that of the averaged weights (`model_ema`)
   std::string weights_note;              ///< where weights come from
 
+  /// A language model, which reads tokens; else a vision backbone.
+  bool is_language() const { return std::holds_alternative<RetnetConfig>(config); }
   /// Rows called `test_*` are tiny models for tests: never matched against a file unless asked for by name.
   bool is_test() const { return name.starts_with("test_"); }
 };
@@ -40,9 +43,22 @@ RETENTIVE_API const ModelRow& find_model(std::string_view name);
 
 /// A model whose parameters are uninitialised memory, in training mode: for a checkpoint load to follow.
 /// Throws ConfigError for a configuration that no model can have.
-RETENTIVE_API std::shared_ptr<vision::BackboneImpl> build_uninitialized(const ModelConfig& config);
+RETENTIVE_API std::shared_ptr<torch::nn::Module> build_uninitialized(const ModelConfig& config);
 
 /// A model initialised as its publication says from `seed`, in training mode; the same seed gives the same bits.
-RETENTIVE_API std::shared_ptr<vision::BackboneImpl> build(const ModelConfig& config, uint64_t seed);
+RETENTIVE_API std::shared_ptr<torch::nn::Module> build(const ModelConfig& config, uint64_t seed);
+
+/// The model as a vision backbone, or as a language model. `where` names it in messages.
+/// Throws ConfigError when it is of the other kind.
+RETENTIVE_API std::shared_ptr<vision::BackboneImpl> as_backbone(const std::shared_ptr<torch::nn::Module>& model,
+                                                                const std::string& where);
+RETENTIVE_API std::shared_ptr<RetnetImpl> as_language_model(const std::shared_ptr<torch::nn::Module>& model,
+                                                            const std::string& where);
+
+/// as_backbone(build(config, seed)).
+RETENTIVE_API std::shared_ptr<vision::BackboneImpl> build_backbone(const ModelConfig& config, uint64_t seed);
+
+/// Trainable parameters of a model, without building it.
+RETENTIVE_API int64_t count_parameters(const ModelConfig& config);
 
 }  // namespace retentive::models

@@ -25,7 +25,8 @@ void check_stages(const std::vector<int64_t>& stages, int64_t count) {
 }
 
 bool has_head(const ModelConfig& config) {
-  return std::visit([](const auto& family) { return family.head != vision::RmtHead::none; }, config);
+  const auto* rmt = std::get_if<vision::RmtConfig>(&config);
+  return rmt == nullptr || rmt->head != vision::RmtHead::none;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <datasets/transforms.h>
 #include <models/pipelines/default_model.h>
 #include <models/pipelines/detail/image_model.h>
+#include <models/registry.h>
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
 
@@ -43,7 +44,7 @@ ImageModel ImageModel::from_default(const PipelineOptions& options) {
 }
 
 ImageModel::ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options)
-    : network_(std::move(loaded.model)),
+    : network_(as_backbone(loaded.model, loaded.card.name)),
       card_(std::move(loaded.card)),
       origin_(std::move(origin)),
       threads_(options.threads),

@@ -71,4 +71,17 @@ NamedTensors forward_image(vision::BackboneImpl& model, const ModelConfig& confi
   return outputs;
 }
 
+NamedTensors forward_tokens(RetnetImpl& model, const NamedTensors& inputs, const std::string& where,
+                            const SequenceCall& call, int64_t threads) {
+  const std::string accepted = "; one tensor \"tokens\", int64 [B, T], is accepted: write it so";
+  if (inputs.size() != 1 || inputs[0].name != "tokens") {
+    throw InvalidArgument("[forward] " + where + " holds " + quoted_names(inputs) + accepted);
+  }
+  if (inputs[0].tensor.scalar_type() != torch::kLong || inputs[0].tensor.dim() != 2) {
+    throw InvalidArgument("[forward] " + where + ": tokens is " + describe(inputs[0].tensor) + accepted);
+  }
+  const InferenceScope scope(threads);
+  return {{"logits", model.forward(inputs[0].tensor, nullptr, call).contiguous()}};
+}
+
 }  // namespace retentive::models

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <models/config.h>
+#include <models/retnet.h>
 #include <models/state_dict.h>
 #include <retention/base/export.h>
 #include <vision/backbone.h>
@@ -18,5 +19,10 @@ namespace retentive::models {
 /// names, element types or shapes.
 RETENTIVE_API NamedTensors forward_image(vision::BackboneImpl& model, const ModelConfig& config,
                                          const NamedTensors& inputs, const std::string& where, int64_t threads = 0);
+
+/// Runs a language model on the tensor `tokens`, int64 [B, T], and gives `logits` float32 [B, T, V]. Errors as above,
+/// and what RetnetImpl::forward throws.
+RETENTIVE_API NamedTensors forward_tokens(RetnetImpl& model, const NamedTensors& inputs, const std::string& where,
+                                          const SequenceCall& call = {}, int64_t threads = 0);
 
 }  // namespace retentive::models

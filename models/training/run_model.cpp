@@ -18,6 +18,10 @@ void fit_classes(vision::RmtConfig& config, int64_t num_classes) {
   config.num_classes = num_classes;
 }
 
+void fit_classes(RetnetConfig&, int64_t) {
+  throw ConfigError("[train] the model is a language model and the data are labelled images; name a vision model");
+}
+
 // A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
 void load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
   const auto checkpoint = read_checkpoint(path);
@@ -55,7 +59,7 @@ RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
                       std::to_string(in_channels(result.config)) +
                       " channels; they must be equal; set preprocessing or in_channels of model.config");
   }
-  result.model = build(result.config, static_cast<uint64_t>(config.run.seed));
+  result.model = build_backbone(result.config, static_cast<uint64_t>(config.run.seed));
   if (!config.model.weights.empty()) load_initial_weights(*result.model, config.model.weights);
   return result;
 }

@@ -69,7 +69,7 @@ class Trainer::Impl {
     target.model->set_grad_checkpointing(config.run.grad_checkpointing);
     if (config.ema.decay > 0) {
       ema.emplace(*target.model, config.ema.decay);
-      ema_model = build_uninitialized(target.config);
+      ema_model = as_backbone(build_uninitialized(target.config), "train");
     }
   }
 

@@ -69,6 +69,14 @@ void rotary_angles(int64_t dim, float* angle) {
   }
 }
 
+void rotary_angles_half_split(int64_t dim, float* angle) {
+  const int64_t pairs = dim / 2;
+  for (int64_t i = 0; i < pairs; ++i) {
+    const double exponent = static_cast<double>(i) / static_cast<double>(pairs);
+    angle[i] = angle[i + pairs] = static_cast<float>(std::pow(10000.0, -exponent));
+  }
+}
+
 template <class T>
 void rotary_table(int64_t length, int64_t dim, const float* angle, T* sin, T* cos) {
   for (int64_t p = 0; p < length; ++p) {

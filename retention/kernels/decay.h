@@ -35,6 +35,10 @@ void manhattan_decay(int64_t height, int64_t width, float log_gamma, T* table);
 /// the channels 2i and 2i+1; dim must be even and positive. Output [dim].
 RETENTIVE_API void rotary_angles(int64_t dim, float* angle);
 
+/// Rotary angles theta_i = 10000^(-2i / dim) of flash-linear-attention, written to channels i and i + dim/2 that they
+/// turn together; dim must be even and positive. Output [dim].
+RETENTIVE_API void rotary_angles_half_split(int64_t dim, float* angle);
+
 /// sin and cos of position * angle for positions 0..length-1. The product is rounded to float32 first, as trained
 /// weights expect, and the functions are then evaluated accurately. Outputs [length, dim] each.
 template <class T>

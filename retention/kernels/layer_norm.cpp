@@ -8,7 +8,7 @@ namespace retentive::retention {
 void layer_norm_reference(const LayerNormProblem& p, const float* x, const float* weight, const float* bias, float* y) {
   for (int64_t row = 0; row < p.rows; ++row, x += p.channels, y += p.channels) {
     double mean = 0, variance = 0;
-    for (int64_t c = 0; c < p.channels; ++c) mean += x[c];
+    for (int64_t c = 0; c < p.channels && p.centred; ++c) mean += x[c];
     mean /= static_cast<double>(p.channels);
     for (int64_t c = 0; c < p.channels; ++c) variance += (x[c] - mean) * (x[c] - mean);
     variance /= static_cast<double>(p.channels);

@@ -10,11 +10,13 @@
 namespace retentive::retention {
 
 /// Layer normalisation of `rows` rows of `channels` values: (x - mean) / sqrt(variance + eps) * weight + bias, with
-/// the biased variance and float accumulation. `weight` and `bias` are [channels].
+/// the biased variance and float accumulation. `weight` and `bias` are [channels]. Not `centred`: the mean is taken as
+/// 0, which is the root mean square norm.
 struct LayerNormProblem {
   int64_t rows = 1;
   int64_t channels = 1;
   float eps = 1e-6f;
+  bool centred = true;
 };
 
 /// By the definition, in double.

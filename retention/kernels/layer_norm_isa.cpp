@@ -8,7 +8,7 @@ namespace {
 template <class T>
 void normalise_rows(const LayerNormProblem& p, const float* x, const float* weight, const float* bias,
                     const RowWriter<T>& y, int threads) {
-  const Normaliser normaliser{p.channels, p.eps, weight, bias};
+  const Normaliser normaliser{p.channels, p.eps, p.centred, weight, bias};
   parallel_for(p.rows, threads, [&](int64_t begin, int64_t end, int) { normaliser.apply(x, begin, end, y); });
 }
 

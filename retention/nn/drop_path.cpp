@@ -20,4 +20,14 @@ torch::Tensor DropPathImpl::mask(const torch::Tensor& branch) const {
   return torch::empty(shape, options).bernoulli_(keep, generator_).div_(keep);  // [B, 1, ...]
 }
 
+DropoutImpl::DropoutImpl(double rate) : rate_(rate), generator_(at::detail::getDefaultCPUGenerator()) {}
+
+DropoutImpl::~DropoutImpl() = default;
+
+torch::Tensor DropoutImpl::forward(const torch::Tensor& x) const {
+  if (!is_training() || rate_ <= 0.0) return x;
+  const double keep = 1.0 - rate_;
+  return x * torch::empty_like(x, x.options().requires_grad(false)).bernoulli_(keep, generator_).div_(keep);
+}
+
 }  // namespace retentive::nn

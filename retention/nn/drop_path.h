@@ -30,4 +30,22 @@ class RETENTIVE_API DropPathImpl : public torch::nn::Module {
 };
 TORCH_MODULE(DropPath);
 
+/// In training mode each element is dropped with probability `rate` and survivors are divided by 1 - rate; the
+/// identity otherwise. No parameters.
+class RETENTIVE_API DropoutImpl : public torch::nn::Module {
+ public:
+  explicit DropoutImpl(double rate);
+  ~DropoutImpl() override;
+
+  torch::Tensor forward(const torch::Tensor& x) const;
+
+  /// As DropPath's.
+  void set_generator(const at::Generator& generator) { generator_ = generator; }
+
+ private:
+  double rate_;
+  at::Generator generator_;
+};
+TORCH_MODULE(Dropout);
+
 }  // namespace retentive::nn

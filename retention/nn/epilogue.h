@@ -7,12 +7,13 @@
 
 namespace retentive::nn {
 
-/// What follows an affine map in the same call: y = residual + drop_path(scale * activation(W x + b)); parts that are
-/// not given drop out. A prepared leaf writes into `residual` and returns it; its scale has been folded.
+/// What follows an affine map in the same call: y = residual + drop_path(dropout(scale * activation(W x + b))); parts
+/// that are not given drop out. A prepared leaf writes into `residual` and returns it; its scale has been folded.
 struct Epilogue {
   Activation activation = Activation::none;
   torch::Tensor residual = {};
   torch::Tensor scale = {};
+  Dropout dropout{nullptr};
   DropPath drop_path{nullptr};
 };
 

@@ -44,23 +44,28 @@ void LinearBnGroup::prepare(Preparation& preparation, const std::string& child) 
 
 std::vector<torch::Tensor> ProjectionGroup::forward(const torch::Tensor& x) {
   if (!packed_) {
-    std::vector<torch::Tensor> parameters;
-    for (const auto& part : parts_) parameters.insert(parameters.end(), {part->weight, part->bias});
-    return detail::linear_maps(x, parameters);
+    const auto [weights, biases] = parameters();
+    return detail::linear_maps(x, weights, biases);
   }
   parts_.front()->check_no_grad(x);
   const auto all = detail::run_linear(*packed_, x, Activation::none, {}, output_type_);  // [..., sum of out_i]
   return all.split_with_sizes(widths_, -1);
 }
 
-void ProjectionGroup::prepare(Preparation& preparation, const std::string& child) {
+std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> ProjectionGroup::parameters() const {
   std::vector<torch::Tensor> weights, biases;
-  for (auto& part : parts_) {
+  for (const auto& part : parts_) {
     weights.push_back(part->weight);
-    biases.push_back(part->bias);
-    widths_.push_back(part->weight.size(0));
+    if (part->bias.defined()) biases.push_back(part->bias);
   }
-  packed_ = detail::pack_linear(preparation, child, torch::cat(weights), torch::cat(biases));
+  return {weights, biases};
+}
+
+void ProjectionGroup::prepare(Preparation& preparation, const std::string& child) {
+  const auto [weights, biases] = parameters();
+  for (const auto& weight : weights) widths_.push_back(weight.size(0));
+  packed_ = detail::pack_linear(preparation, child, torch::cat(weights),
+                                biases.empty() ? torch::Tensor() : torch::cat(biases));
   output_type_ = preparation.activation_type();
   for (auto& part : parts_) part->freeze(*part);
 }

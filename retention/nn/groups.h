@@ -54,7 +54,7 @@ class RETENTIVE_API LinearBnGroup {
   std::shared_ptr<const packed::Linear> packed_;
 };
 
-/// Several linear maps of one input, such as q, k and v.
+/// Several linear maps of one input, such as q, k and v; all with a bias or none.
 class RETENTIVE_API ProjectionGroup {
  public:
   explicit ProjectionGroup(std::vector<Linear> parts) : parts_(std::move(parts)) {}
@@ -64,6 +64,9 @@ class RETENTIVE_API ProjectionGroup {
   void prepare(Preparation& preparation, const std::string& child);
 
  private:
+  /// Weights, and biases if there are any.
+  std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> parameters() const;
+
   std::vector<Linear> parts_;
   std::vector<int64_t> widths_;
   at::ScalarType output_type_ = at::kFloat;

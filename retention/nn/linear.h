@@ -15,10 +15,10 @@ class Linear;
 
 namespace retentive::nn {
 
-/// Affine map of the last dimension: y = x W^T + b. Keys `weight` [out, in] and `bias` [out].
+/// Affine map of the last dimension: y = x W^T + b. Keys `weight` [out, in] and, unless without, `bias` [out].
 class RETENTIVE_API LinearImpl : public torch::nn::Module, public Preparable, public Frozen {
  public:
-  LinearImpl(int64_t in_features, int64_t out_features);
+  LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
   ~LinearImpl() override;
 
   /// x [..., in] -> [..., out].
@@ -26,6 +26,9 @@ class RETENTIVE_API LinearImpl : public torch::nn::Module, public Preparable, pu
 
   /// Weight: normal of standard deviation `std` truncated at +-2 (absolute); bias: 0.
   void initialize(double std, at::Generator generator);
+
+  /// Weight: uniform within gain * sqrt(6 / (in + out)) (Glorot and Bengio); bias: 0.
+  void initialize_xavier(double gain, at::Generator generator);
 
   /// Packs the weights, unless a group has taken them.
   void prepare(Preparation& preparation) override;
@@ -37,7 +40,7 @@ class RETENTIVE_API LinearImpl : public torch::nn::Module, public Preparable, pu
   void keep_output_float() { float_output_ = true; }
 
   torch::Tensor weight;
-  torch::Tensor bias;
+  torch::Tensor bias;  ///< undefined without bias
 
  private:
   bool float_output_ = false;

@@ -31,7 +31,8 @@ Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   shape.back() = weight.size(0);
   const auto y = pooled_empty(shape, at::kFloat);
   packed::affine(rows_of(x), weight.size(1), weight.size(0), elements<float>(x), elements<float>(weight.contiguous()),
-                 elements<float>(bias.contiguous()), mutable_elements<float>(y), at::get_num_threads());
+                 elements<float>(bias.defined() ? bias.contiguous() : bias), mutable_elements<float>(y),
+                 at::get_num_threads());
   return y;
 }
 
@@ -55,20 +56,27 @@ Tensor weight_gradient(const Tensor& dy, const Tensor& x, const Tensor& weight) 
 Tensor row_sum(const Tensor& dy) { return dy.reshape({-1, dy.size(-1)}).sum(0); }
 
 struct LinearMaps : torch::autograd::Function<LinearMaps> {
-  static variable_list forward(AutogradContext* context, const Tensor& x, at::TensorList parameters) {
+  static variable_list forward(AutogradContext* context, const Tensor& x, at::TensorList weights,
+                               at::TensorList biases) {
     const auto input = x.contiguous();
     variable_list saved = {x}, outputs;
-    for (size_t i = 0; i < parameters.size(); i += 2) {
-      saved.push_back(parameters[i]);
-      outputs.push_back(affine(input, parameters[i], parameters[i + 1]));
+    for (size_t i = 0; i < weights.size(); ++i) {
+      saved.push_back(weights[i]);
+      outputs.push_back(affine(input, weights[i], biases.empty() ? Tensor() : biases[i]));
     }
+    context->saved_data["biases"] = !biases.empty();
     context->save_for_backward(saved);
     return outputs;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    return at::GradMode::is_enabled() ? composed(saved, gradients) : by_products(context, saved, gradients);
+    auto result = at::GradMode::is_enabled() ? composed(saved, gradients) : by_products(context, saved, gradients);
+    const auto count = gradients.size();
+    for (size_t i = 0; context->saved_data["biases"].toBool() && i < count; ++i) {
+      result.push_back(context->needs_input_grad(1 + count + i) ? row_sum(gradients[i]) : Tensor());
+    }
+    return result;
   }
 
  private:
@@ -81,8 +89,7 @@ struct LinearMaps : torch::autograd::Function<LinearMaps> {
       const auto& weight = saved[i + 1];
       const auto dy = gradients[i].contiguous();
       if (result[0].defined()) input_gradient(dy, weight, result[0], i > 0);
-      result.push_back(context->needs_input_grad(1 + 2 * i) ? weight_gradient(dy, x, weight) : Tensor());
-      result.push_back(context->needs_input_grad(2 + 2 * i) ? row_sum(dy) : Tensor());
+      result.push_back(context->needs_input_grad(1 + i) ? weight_gradient(dy, x, weight) : Tensor());
     }
     return result;
   }
@@ -97,24 +104,22 @@ struct LinearMaps : torch::autograd::Function<LinearMaps> {
       const auto dx = torch::matmul(dy, weight);
       result[0] = i == 0 ? dx : result[0] + dx;
       result.push_back(dy.reshape({-1, dy.size(-1)}).t().mm(x.reshape({-1, x.size(-1)})));
-      result.push_back(row_sum(dy));
     }
     return result;
   }
 };
 
-bool products_take(const Tensor& x, const std::vector<Tensor>& parameters) {
-  const auto takes = [](const Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; };
-  return takes(x) && x.numel() > 0 && std::all_of(parameters.begin(), parameters.end(), takes);
-}
+bool is_float(const Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
 }  // namespace
 
-std::vector<Tensor> linear_maps(const Tensor& x, const std::vector<Tensor>& parameters) {
-  if (products_take(x, parameters)) return LinearMaps::apply(x, at::TensorList(parameters));
+std::vector<Tensor> linear_maps(const Tensor& x, const std::vector<Tensor>& weights,
+                                const std::vector<Tensor>& biases) {
+  const bool by_products = is_float(x) && x.numel() > 0 && std::all_of(weights.begin(), weights.end(), is_float);
+  if (by_products) return LinearMaps::apply(x, at::TensorList(weights), at::TensorList(biases));
   std::vector<Tensor> outputs;
-  for (size_t i = 0; i < parameters.size(); i += 2) {
-    outputs.push_back(torch::nn::functional::linear(x, parameters[i], parameters[i + 1]));
+  for (size_t i = 0; i < weights.size(); ++i) {
+    outputs.push_back(torch::nn::functional::linear(x, weights[i], biases.empty() ? Tensor() : biases[i]));
   }
   return outputs;
 }

@@ -14,20 +14,28 @@ constexpr double kEps = 1e-5;  // of BatchNorm
 
 }  // namespace
 
-LayerNormImpl::LayerNormImpl(int64_t channels, double eps)
-    : weight(register_parameter("weight", torch::empty({channels}))),
-      bias(register_parameter("bias", torch::empty({channels}))),
-      eps_(eps) {}
+LayerNormImpl::LayerNormImpl(int64_t channels, double eps, bool centred)
+    : weight(register_parameter("weight", torch::empty({channels}))), eps_(eps), centred_(centred) {
+  if (centred) bias = register_parameter("bias", torch::empty({channels}));
+}
 
 LayerNormImpl::~LayerNormImpl() = default;
+RmsNormImpl::~RmsNormImpl() = default;
+
+torch::Tensor LayerNormImpl::plain(const torch::Tensor& x, const torch::Tensor& scale,
+                                   const torch::Tensor& shift) const {
+  if (centred_) return torch::layer_norm(x, scale.sizes(), scale, shift, eps_);
+  const auto wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  return (wide * torch::rsqrt(wide.square().mean(-1, true) + eps_)).to(x.scalar_type()) * scale;
+}
 
 torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
-  if (!frozen()) return torch::layer_norm(x, weight.sizes(), weight, bias, eps_);
+  if (!frozen()) return plain(x, weight, bias);
   check_no_grad(x);
   const OpTimer timer([&] { return "layer norm " + retentive::detail::map_text(x); }, 0);
   const auto source = x.to(at::kFloat).contiguous();
   const retention::LayerNormProblem problem{
-      .rows = x.numel() / x.size(-1), .channels = x.size(-1), .eps = static_cast<float>(eps_)};
+      .rows = x.numel() / x.size(-1), .channels = x.size(-1), .eps = static_cast<float>(eps_), .centred = centred_};
   if (output_type_ == at::kChar) {
     auto quantised = detail::quantised_empty(x.sizes());
     if (retention::layer_norm(problem, source.const_data_ptr<float>(), packed_weight_.const_data_ptr<float>(),
@@ -45,16 +53,16 @@ torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
                                  retentive::detail::mutable_elements<T>(y), at::get_num_threads());
   });
   if (done) return y;
-  return torch::layer_norm(source, packed_weight_.sizes(), packed_weight_, packed_bias_, eps_).to(output_type_);
+  return plain(source, packed_weight_, packed_bias_).to(output_type_);
 }
 
 void LayerNormImpl::prepare(Preparation& preparation) {
   if (frozen()) return;
   packed_weight_ = weight.to(at::kFloat).clone();
-  packed_bias_ = bias.to(at::kFloat).clone();
+  packed_bias_ = centred_ ? bias.to(at::kFloat).clone() : torch::zeros_like(packed_weight_);
   const bool quantised = feeds_linear_ && preparation.precision() == Precision::int8;
   output_type_ = float_output_ ? at::kFloat : quantised ? at::kChar : preparation.activation_type();
-  preparation.report_kernel("layer norm");
+  preparation.report_kernel(centred_ ? "layer norm" : "root mean square norm");
   freeze(*this);
 }
 
@@ -66,7 +74,7 @@ void LayerNormImpl::train(bool on) {
 void LayerNormImpl::initialize() {
   torch::NoGradGuard no_grad;
   weight.fill_(1);
-  bias.zero_();
+  if (centred_) bias.zero_();
 }
 
 BatchNormImpl::BatchNormImpl(int64_t channels)

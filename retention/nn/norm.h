@@ -13,7 +13,7 @@ namespace retentive::nn {
 /// Layer normalisation over the last dimension. Keys `weight` and `bias` [C].
 class RETENTIVE_API LayerNormImpl : public torch::nn::Module, public Preparable, public Frozen {
  public:
-  LayerNormImpl(int64_t channels, double eps);
+  LayerNormImpl(int64_t channels, double eps) : LayerNormImpl(channels, eps, /*centred=*/true) {}
   ~LayerNormImpl() override;
 
   /// x [..., C] -> [..., C].
@@ -37,10 +37,16 @@ class RETENTIVE_API LayerNormImpl : public torch::nn::Module, public Preparable,
   double eps() const { return eps_; }
 
   torch::Tensor weight;
-  torch::Tensor bias;
+  torch::Tensor bias;  ///< undefined in a root mean square norm
+
+ protected:
+  LayerNormImpl(int64_t channels, double eps, bool centred);
 
  private:
+  torch::Tensor plain(const torch::Tensor& x, const torch::Tensor& scale, const torch::Tensor& shift) const;
+
   double eps_;
+  bool centred_;
   bool float_output_ = false;
   bool feeds_linear_ = false;
   at::ScalarType output_type_ = at::kFloat;
@@ -48,6 +54,14 @@ class RETENTIVE_API LayerNormImpl : public torch::nn::Module, public Preparable,
   torch::Tensor packed_bias_;
 };
 TORCH_MODULE(LayerNorm);
+
+/// x / sqrt(mean(x^2) + eps) * weight over the last dimension (Zhang and Sennrich, 2019). Key `weight` [C].
+class RETENTIVE_API RmsNormImpl : public LayerNormImpl {
+ public:
+  RmsNormImpl(int64_t channels, double eps) : LayerNormImpl(channels, eps, /*centred=*/false) {}
+  ~RmsNormImpl() override;
+};
+TORCH_MODULE(RmsNorm);
 
 /// Batch normalisation of channels-last maps, eps 1e-5, momentum 0.1. Keys `weight`, `bias`, `running_mean`,
 /// `running_var` [C] and `num_batches_tracked` (int64 scalar).

@@ -2,6 +2,7 @@
 #include <retention/base/op_profile.h>
 #include <retention/nn/detail/packed_call.h>
 #include <retention/nn/detail/quantised.h>
+#include <retention/ops/detail/elements.h>
 #include <retention/ops/memory.h>
 
 namespace retentive::nn::detail {
@@ -38,10 +39,11 @@ std::string arrow(int64_t in, int64_t out) { return " " + std::to_string(in) + "
 std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
                                                   const torch::Tensor& weight, const torch::Tensor& bias) {
   const auto out = weight.size(0), in = weight.size(1);
-  const auto w = weight.to(at::kFloat).contiguous(), b = bias.to(at::kFloat).contiguous();
+  const auto w = weight.to(at::kFloat).contiguous();
+  const auto b = bias.defined() ? bias.to(at::kFloat).contiguous() : bias;
   const auto pack = [&](Precision precision) {
     return std::make_shared<const packed::Linear>(in, out, precision, w.const_data_ptr<float>(),
-                                                  b.const_data_ptr<float>());
+                                                  retentive::detail::elements<float>(b));
   };
   return pack_or_fall_back(preparation, preparation.precision(), child, "linear" + arrow(in, out), pack);
 }

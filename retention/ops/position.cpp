@@ -12,10 +12,23 @@ at::Tensor log_gamma_rmt(int64_t num_heads, double initial, double range) {
   return log_gamma;
 }
 
-at::Tensor rotary_angles(int64_t head_dim) {
-  auto angle = at::empty({head_dim}, at::kFloat);
-  retention::rotary_angles(head_dim, angle.data_ptr<float>());
-  return angle;
+namespace {
+
+template <class F>
+at::Tensor filled(int64_t count, const F& fill) {
+  auto values = at::empty({count}, at::kFloat);
+  fill(count, values.data_ptr<float>());
+  return values;
 }
+
+}  // namespace
+
+at::Tensor rotary_angles(int64_t head_dim) { return filled(head_dim, retention::rotary_angles); }
+
+at::Tensor rotary_angles_half_split(int64_t head_dim) { return filled(head_dim, retention::rotary_angles_half_split); }
+
+at::Tensor log_gamma_retnet(int64_t num_heads) { return filled(num_heads, retention::log_gamma_retnet); }
+
+at::Tensor log_gamma_log_linspace(int64_t num_heads) { return filled(num_heads, retention::log_gamma_log_linspace); }
 
 }  // namespace retentive

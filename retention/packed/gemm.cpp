@@ -18,13 +18,15 @@ struct Ready {
   dnnl::matmul primitive;
 };
 
-std::shared_ptr<const Ready> prepare(int64_t rows, int64_t in, int64_t out) {
+std::shared_ptr<const Ready> prepare(int64_t rows, int64_t in, int64_t out, bool with_bias) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const auto type = memory::data_type::f32;
   const memory::desc x({rows, in}, type, Tag::ab), y({rows, out}, type, Tag::ab);
   const memory::desc weight({in, out}, type, Tag::ba), bias({1, out}, type, Tag::ab);
-  const dnnl::matmul::primitive_desc desc(engine(), x, weight, bias, y, attributes);
+  using Desc = dnnl::matmul::primitive_desc;
+  const auto desc =
+      with_bias ? Desc(engine(), x, weight, bias, y, attributes) : Desc(engine(), x, weight, y, attributes);
   return std::make_shared<const Ready>(Ready{desc, dnnl::matmul(desc)});
 }
 
@@ -43,19 +45,21 @@ void gemm(const GemmShape& shape, const float* a, const float* b, float* c, cons
 
 void affine(int64_t rows, int64_t in, int64_t out, const float* x, const float* weight, const float* bias, float* y,
             int threads) {
-  using Key = std::array<int64_t, 4>;
+  using Key = std::array<int64_t, 5>;
   static Lru<Key, Ready> primitives(kPrimitives);
   const ThreadScope scope(threads);
-  const auto ready = primitives.get(Key{rows, in, out, threads}, [&] { return prepare(rows, in, out); });
+  const bool with_bias = bias != nullptr;
+  const auto ready =
+      primitives.get(Key{rows, in, out, threads, with_bias ? 1 : 0}, [&] { return prepare(rows, in, out, with_bias); });
   const auto& desc = ready->desc;
   const auto argument = [](const memory::desc& of, const float* data) {
     return memory(of, engine(), const_cast<float*>(data));
   };
-  execute(ready->primitive, desc.scratchpad_desc(),
-          {{DNNL_ARG_SRC, argument(desc.src_desc(), x)},
-           {DNNL_ARG_WEIGHTS, argument(desc.weights_desc(), weight)},
-           {DNNL_ARG_BIAS, argument(desc.bias_desc(), bias)},
-           {DNNL_ARG_DST, argument(desc.dst_desc(), y)}});
+  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, argument(desc.src_desc(), x)},
+                                               {DNNL_ARG_WEIGHTS, argument(desc.weights_desc(), weight)},
+                                               {DNNL_ARG_DST, argument(desc.dst_desc(), y)}};
+  if (with_bias) arguments.emplace(DNNL_ARG_BIAS, argument(desc.bias_desc(), bias));
+  execute(ready->primitive, desc.scratchpad_desc(), std::move(arguments));
 }
 
 }  // namespace retentive::packed

@@ -24,7 +24,7 @@ struct GemmCall {
 /// The same bits for the same shape, number of threads and processor.
 RETENTIVE_API void gemm(const GemmShape& shape, const float* a, const float* b, float* c, const GemmCall& call);
 
-/// y [rows, out] = x [rows, in] W^T + bias, with W as it is stored in a model, [out, in].
+/// y [rows, out] = x [rows, in] W^T + bias (null: none), with W as it is stored in a model, [out, in].
 RETENTIVE_API void affine(int64_t rows, int64_t in, int64_t out, const float* x, const float* weight, const float* bias,
                           float* y, int threads);
 

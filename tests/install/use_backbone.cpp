@@ -4,7 +4,7 @@
 #include <models/registry.h>
 
 int main() {
-  const auto model = retentive::models::build(retentive::models::find_model("rmt_t").config, 0);
+  const auto model = retentive::models::build_backbone(retentive::models::find_model("rmt_t").config, 0);
   model->eval();
   int64_t count = 0;
   for (const auto& parameter : model->parameters()) count += parameter.numel();

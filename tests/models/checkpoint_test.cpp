@@ -46,7 +46,7 @@ TEST_CASE("training checkpoints give the official logits") {
     CHECK_FALSE(loaded.model->is_training());
     CHECK(loaded.report.complete());
     const torch::NoGradGuard no_grad;
-    const auto actual = loaded.model->forward(io.get("input"));
+    const auto actual = as_backbone(loaded.model, "twin")->forward(io.get("input"));
     CHECK(worst.add(logits, testing::deviation(actual, io.get(logits))) < 1e-4);
   };
   check("ckpt_minimal.pth", Prefer::automatic, "model", "logits_minimal");

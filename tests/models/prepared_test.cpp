@@ -13,7 +13,7 @@ using testing::deviation;
 
 // Weights as training leaves them: no BatchNorm is the identity and no layer scale is tiny.
 std::shared_ptr<vision::BackboneImpl> random_model(const ModelRow& row) {
-  auto model = build(row.config, 5);
+  auto model = build_backbone(row.config, 5);
   const torch::NoGradGuard no_grad;
   const auto generator = at::detail::createCPUGenerator(6);
   for (auto& [name, tensor] : state_dict(*model)) {
@@ -31,7 +31,7 @@ TEST_CASE("every test row computes the same prepared as plain, in every precisio
     testing::WorstDeviation worst("prepared test_* rows " + std::string(enum_name(precision)));
     const double bound = precision == Precision::fp32 ? 1e-5 : precision == Precision::bf16 ? 0.03 : 0.06;
     for (const auto& row : model_rows()) {
-      if (!row.is_test()) continue;
+      if (!row.is_test() || row.is_language()) continue;
       for (const auto& [height, width] : {std::pair<int64_t, int64_t>{64, 64}, {33, 47}, {1, 1}}) {
         auto model = random_model(row);
         const auto generator = at::detail::createCPUGenerator(7);
@@ -40,6 +40,26 @@ TEST_CASE("every test row computes the same prepared as plain, in every precisio
         nn::prepare_inference(*model, {.precision = precision});
         const auto where = row.name + " " + std::to_string(height) + "x" + std::to_string(width);
         CHECK(worst.add(where, deviation(model->forward_features(image), plain)) <= bound);
+      }
+    }
+  }
+}
+
+TEST_CASE("every language test row computes the same prepared as plain, in every precision", "[prepared]") {
+  const torch::NoGradGuard no_grad;
+  for (const auto precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
+    testing::WorstDeviation worst("prepared language rows " + std::string(enum_name(precision)));
+    const double bound = precision == Precision::fp32 ? 1e-5 : precision == Precision::bf16 ? 0.03 : 0.06;
+    for (const auto& row : model_rows()) {
+      if (!row.is_test() || !row.is_language()) continue;
+      for (const int64_t length : {1, 7, 33}) {
+        const auto model = as_language_model(build(row.config, 5), row.name);
+        model->eval();
+        const auto tokens = torch::randint(0, 97, {2, length}, at::detail::createCPUGenerator(7), at::kLong);
+        const auto plain = model->forward(tokens).clone();
+        nn::prepare_inference(*model, {.precision = precision});
+        const auto where = row.name + " T=" + std::to_string(length);
+        CHECK(worst.add(where, deviation(model->forward(tokens), plain)) <= bound);
       }
     }
   }

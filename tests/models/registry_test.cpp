@@ -27,7 +27,7 @@ TEST_CASE("every row is sound") {
     CHECK_NOTHROW(validate(row.config));
     CHECK(parse_model_config(model_config_json(row.config), row.name) == row.config);
     CHECK(parse_preprocessing(preprocessing_json(row.preprocessing), row.name) == row.preprocessing);
-    CHECK(static_cast<int64_t>(row.preprocessing.mean.size()) == in_channels(row.config));
+    CHECK((row.is_language() || static_cast<int64_t>(row.preprocessing.mean.size()) == in_channels(row.config)));
     CHECK(row.preprocessing.resize_shorter >= row.preprocessing.crop[0]);
     CHECK_FALSE(row.description.empty());
     CHECK_FALSE(row.weights_note.empty());
@@ -65,7 +65,7 @@ void check_variant(const std::string& name, int64_t parameters) {
   const auto config = testing::official_rmt_config(fixture.at("config"), RmtHead::classifier);
   CHECK(config_differences(find_model(name).config, config).empty());
 
-  const auto classifier = build_uninitialized(find_model(name).config);
+  const auto classifier = as_backbone(build_uninitialized(find_model(name).config), name);
   CHECK(count_parameters(*classifier) == parameters);
   CHECK(fixture.at("num_params") == parameters);
   std::vector<nlohmann::json> keys = fixture.at("keys");
@@ -77,7 +77,7 @@ void check_variant(const std::string& name, int64_t parameters) {
 
   auto backbone_config = std::get<RmtConfig>(find_model(name).config);
   backbone_config.head = RmtHead::none;
-  const auto backbone = build_uninitialized(backbone_config);
+  const auto backbone = as_backbone(build_uninitialized(backbone_config), name);
   const auto& facts = fixture.at("backbone");
   CHECK(count_parameters(*backbone) == facts.at("num_params"));
   const std::vector<std::string> dropped = facts.at("missing_keys");
@@ -98,7 +98,7 @@ TEST_CASE("published sizes have the official keys, shapes, order and counts") {
 TEST_CASE("token-label models append the auxiliary head") {
   auto config = std::get<RmtConfig>(find_model("rmt_s").config);
   config.head = RmtHead::token_label;
-  const auto model = build_uninitialized(config);
+  const auto model = as_backbone(build_uninitialized(config), "model");
   CHECK(count_parameters(*model) == 27'480'240);
   const auto state = state_dict(*model);
   CHECK(state[state.size() - 2].name == "aux_head.weight");
@@ -107,7 +107,7 @@ TEST_CASE("token-label models append the auxiliary head") {
 
 TEST_CASE("rmt_nano stays within its budget and runs") {
   const auto& row = find_model("rmt_nano");
-  const auto model = build(row.config, 1);
+  const auto model = build_backbone(row.config, 1);
   CHECK(count_parameters(*model) == 1'641'834);
   CHECK(count_parameters(*model) <= 1'900'000);
   model->eval();

@@ -27,7 +27,8 @@ std::vector<double> expected_probabilities(const std::filesystem::path& weights,
   auto input = torch::empty({1, 3, preprocessing.crop[0], preprocessing.crop[1]});
   datasets::evaluation_transform(datasets::decode_image(path), preprocessing, input.data_ptr<float>());
   torch::NoGradGuard no_grad;
-  const auto probabilities = torch::softmax(loaded.model->forward(input).to(torch::kDouble), 1).contiguous();
+  const auto probabilities =
+      torch::softmax(models::as_backbone(loaded.model, "weights")->forward(input).to(torch::kDouble), 1).contiguous();
   return {probabilities.data_ptr<double>(), probabilities.data_ptr<double>() + probabilities.numel()};
 }
 

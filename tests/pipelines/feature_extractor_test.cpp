@@ -32,8 +32,9 @@ TEST_CASE("FeatureExtractor gives the network's maps and pooled vector") {
   const auto loaded = models::load_model(weights);
   torch::NoGradGuard no_grad;
   const auto input = input_of(image, *loaded.card.preprocessing);
-  const auto maps = loaded.model->forward_intermediates(input, {0, 1, 2, 3});
-  const auto pooled = loaded.model->forward_head(maps.back(), true);
+  const auto network = models::as_backbone(loaded.model, "weights");
+  const auto maps = network->forward_intermediates(input, {0, 1, 2, 3});
+  const auto pooled = network->forward_head(maps.back(), true);
 
   const auto features = FeatureExtractor::from_file(weights, with_stages({1, 3})).extract(image);
   REQUIRE(features.stages.size() == 2);
@@ -77,7 +78,8 @@ TEST_CASE("FeatureExtractor can keep the size of the image") {
   own_size.crop = {45, 101};
   const auto input = input_of(datasets::decode_image(folder / "i.png"), own_size);
   torch::NoGradGuard no_grad;
-  const auto reference = models::load_model(weights).model->forward_intermediates(input, {0})[0][0];
+  const auto network = models::as_backbone(models::load_model(weights).model, "weights");
+  const auto reference = network->forward_intermediates(input, {0})[0][0];
   CHECK(deviation(as_tensor(features.stages[0]), reference) < 1e-6);
 }
 

@@ -14,7 +14,8 @@ models::NamedTensors run_fixture(const std::string& name, const std::string& mod
   models::ModelChoice choice;
   choice.name = model;
   const auto loaded = models::load_model(fixture_path("rmt/" + name + ".weights.safetensors"), choice);
-  return models::forward_image(*loaded.model, *loaded.card.config, {{"image", image}}, "inputs");
+  return models::forward_image(*models::as_backbone(loaded.model, name), *loaded.card.config, {{"image", image}},
+                               "inputs");
 }
 
 std::vector<std::string> names_of(const models::NamedTensors& tensors) {
@@ -69,10 +70,10 @@ TEST_CASE("forward_image reproduces the token-label fixture") {
 
 TEST_CASE("forward_image gives the out_indices of a model without head") {
   auto config = std::get<vision::RmtConfig>(models::find_model("test_rmt_backbone").config);
-  const auto model = models::build(config, 1);
+  const auto model = models::build_backbone(config, 1);
   model->eval();
   config.out_indices = {1, 3};
-  const auto partial = models::build(config, 1);
+  const auto partial = models::build_backbone(config, 1);
   partial->eval();
   const models::NamedTensors inputs = {{"image", random_tensor({1, 3, 40, 56}, 8)}};
   const auto all = models::forward_image(*model, models::find_model("test_rmt_backbone").config, inputs, "i");
@@ -84,7 +85,7 @@ TEST_CASE("forward_image gives the out_indices of a model without head") {
 
 TEST_CASE("forward_image names what is wrong with its inputs") {
   const auto& config = models::find_model("test_rmt").config;
-  const auto model = models::build(config, 1);
+  const auto model = models::build_backbone(config, 1);
   model->eval();
   const auto message = [&](const models::NamedTensors& inputs) {
     return message_of<InvalidArgument>([&] { models::forward_image(*model, config, inputs, "in.safetensors"); });

@@ -32,7 +32,10 @@ class Fixture {
   torch::Tensor get(const std::string& name) const {
     const auto* view = file_.find(name);
     if (view == nullptr) throw std::runtime_error("fixture " + file_.name() + " has no tensor " + name);
-    const auto dtype = view->dtype == models::formats::DType::i64 ? torch::kLong : torch::kFloat;
+    using models::formats::DType;
+    const auto dtype = view->dtype == DType::i64   ? torch::kLong
+                       : view->dtype == DType::f64 ? torch::kDouble
+                                                   : torch::kFloat;
     auto tensor = torch::empty(view->shape, dtype);
     std::memcpy(tensor.data_ptr(), view->bytes.data(), view->bytes.size());
     return tensor;

@@ -134,7 +134,7 @@ TEST_CASE("restored state continues bit for bit", "[optimizer]") {
 }
 
 TEST_CASE("an RMT decays depthwise kernels and layer scale, never biases and norms", "[optimizer]") {
-  const auto model = build(find_model("test_rmt_scale").config, 1);
+  const auto model = build_backbone(find_model("test_rmt_scale").config, 1);
   const auto groups = model->parameter_groups(0.5);
   std::map<std::string, vision::ParameterGroup> group_of;
   size_t count = 0;

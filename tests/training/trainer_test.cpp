@@ -6,6 +6,7 @@
 
 #include <datasets/image_io.h>
 #include <models/checkpoint.h>
+#include <models/registry.h>
 #include <models/tensor_io.h>
 #include <models/training/data.h>
 #include <models/training/evaluation.h>
@@ -76,7 +77,7 @@ TEST_CASE("a tiny set is learned, and the best weights are what was measured", "
   const auto set = open_dataset(DataKind::mnist, config.data.validation, config.data.validation_labels);
   EvaluationOptions options;
   options.preprocessing = loaded.card.preprocessing.value();
-  const auto metrics = evaluate(*loaded.model, *set, 3, options);
+  const auto metrics = evaluate(*as_backbone(loaded.model, "best"), *set, 3, options);
   CHECK(metrics.top1() == result.counters.best.top1);
   CHECK(metrics.loss() == Approx(result.counters.best.loss).epsilon(1e-6));
 

@@ -8,6 +8,7 @@
 
 #include <models/checkpoint.h>
 #include <models/pipelines/options.h>
+#include <vision/backbone.h>
 #include <vision/structures.h>
 
 namespace retentive::models {

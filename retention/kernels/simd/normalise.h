@@ -6,10 +6,11 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
-/// Layer norm over rows of `channels` values.
+/// Layer norm, or root mean square norm unless `centred`, over rows of `channels` values.
 struct Normaliser {
   int64_t channels;
   float eps;
+  bool centred;
   const float* weight;
   const float* bias;
 
@@ -26,6 +27,10 @@ struct Normaliser {
     const Floats scale = broadcast(1.0f / static_cast<float>(channels)), small = broadcast(eps);
     BlockValues means, factors;
     for_each_group(begin, end, [&](auto group, int index, int64_t row) {
+      if (!centred) {
+        means[index] = {zero()};
+        return;
+      }
       const float* const from = x + row * stride;
       const auto input = [=](int r, int64_t c, int64_t n) { return load_part(from + r * stride + c, n); };
       means[index] = {mul(scale, reduce<group()>(stride, Add(), Add(), input).lanes)};

@@ -12,8 +12,8 @@
 
 namespace retentive::nn::detail {
 
-/// Packs weight [out, in] and bias [out], and reports it as `child` of the module in preparation. Where the precision
-/// cannot be had, packs fp32 and reports why.
+/// Packs weight [out, in] and bias [out] or undefined, and reports it as `child` of the module in preparation. Where
+/// the precision cannot be had, packs fp32 and reports why.
 std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
                                                   const torch::Tensor& weight, const torch::Tensor& bias);
 std::shared_ptr<const packed::Conv2d> pack_conv(Preparation& preparation, const std::string& child,

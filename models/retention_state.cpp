@@ -1,0 +1,168 @@
+#include <models/retention_state.h>
+
+#include <algorithm>
+#include <numeric>
+#include <sstream>
+
+#include <torch/torch.h>
+
+#include <models/sha256.h>
+#include <models/tensor_io.h>
+#include <retention/base/error.h>
+
+namespace retentive::models {
+namespace {
+
+using torch::Tensor;
+
+constexpr const char* kVersion = "1";
+constexpr const char* kPositions = "positions";
+
+std::string tensor_name(size_t layer, size_t index) {
+  return "layers." + std::to_string(layer) + "." + std::to_string(index);
+}
+
+// Of all names, shapes and bytes.
+std::string checksum(const NamedTensors& tensors) {
+  std::vector<std::string> lines;  // sorted: a file has its own order
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.contiguous();
+    std::ostringstream line;
+    line << name << " " << tensor.sizes() << " "
+         << sha256_hex({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()}) << "\n";
+    lines.push_back(line.str());
+  }
+  std::sort(lines.begin(), lines.end());
+  const std::string text = std::accumulate(lines.begin(), lines.end(), std::string());
+  return sha256_hex(std::as_bytes(std::span(text)));
+}
+
+std::string entry(const TensorFile& file, const std::string& key) {
+  const auto found = file.metadata.find("retentive.state." + key);
+  return found == file.metadata.end() ? "" : found->second;
+}
+
+template <class F>
+std::vector<nn::LayerState> map_layers(const std::vector<nn::LayerState>& layers, const F& fn) {
+  std::vector<nn::LayerState> mapped(layers.size());
+  for (size_t i = 0; i < layers.size(); ++i) {
+    for (const auto& tensor : layers[i].tensors) mapped[i].tensors.push_back(tensor.dim() == 0 ? tensor : fn(tensor));
+  }
+  return mapped;
+}
+
+void check_alike(const RetentionState& a, const RetentionState& b) {
+  const auto fail = [](const std::string& what) {
+    throw InvalidArgument("[state] " + what + "; join states of one model after their first token");
+  };
+  if (a.layers.size() != b.layers.size()) fail("the states have different numbers of layers");
+  for (size_t i = 0; i < a.layers.size(); ++i) {
+    const auto &left = a.layers[i].tensors, &right = b.layers[i].tensors;
+    if (left.size() != right.size()) fail("only one of the states has seen tokens, or their mixers differ");
+    for (size_t j = 0; j < left.size(); ++j) {
+      if (left[j].dim() == 0 && !left[j].equal(right[j])) fail("the attention caches have different lengths");
+      if (left[j].dim() > 0 && left[j].sizes().slice(1) != right[j].sizes().slice(1)) {
+        fail("layer " + std::to_string(i) + " differs in shape");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+RetentionState::RetentionState(int64_t rows, int64_t layer_count)
+    : positions(static_cast<size_t>(rows), 0), layers(static_cast<size_t>(layer_count)) {}
+
+int64_t RetentionState::bytes() const {
+  int64_t total = 0;
+  for (const auto& layer : layers) {
+    for (const auto& tensor : layer.tensors) total += static_cast<int64_t>(tensor.nbytes());
+  }
+  return total;
+}
+
+RetentionState RetentionState::clone() const {
+  RetentionState copy;
+  copy.positions = positions;
+  copy.layers = map_layers(layers, [](const Tensor& tensor) { return tensor.clone(); });
+  return copy;
+}
+
+RetentionState RetentionState::select(const std::vector<int64_t>& wanted) const {
+  RetentionState chosen;
+  for (const auto row : wanted) {
+    if (row < 0 || row >= rows()) {
+      throw InvalidArgument("[state] row " + std::to_string(row) + " is not one of the " + std::to_string(rows()) +
+                            " rows; rows count from 0");
+    }
+    chosen.positions.push_back(positions[static_cast<size_t>(row)]);
+  }
+  const auto index = torch::tensor(wanted, at::kLong);
+  chosen.layers = map_layers(layers, [&](const Tensor& tensor) { return tensor.index_select(0, index); });
+  return chosen;
+}
+
+RetentionState RetentionState::concat(const std::vector<RetentionState>& states) {
+  if (states.empty()) throw InvalidArgument("[state] there is no state to join; give at least one");
+  RetentionState joined;
+  joined.layers.resize(states.front().layers.size());
+  for (const auto& state : states) {
+    check_alike(states.front(), state);
+    joined.positions.insert(joined.positions.end(), state.positions.begin(), state.positions.end());
+  }
+  for (size_t i = 0; i < joined.layers.size(); ++i) {
+    for (size_t j = 0; j < states.front().layers[i].tensors.size(); ++j) {
+      std::vector<Tensor> parts;
+      for (const auto& state : states) parts.push_back(state.layers[i].tensors[j]);
+      joined.layers[i].tensors.push_back(parts.front().dim() == 0 ? parts.front() : torch::cat(parts));
+    }
+  }
+  return joined;
+}
+
+void RetentionState::save(const std::filesystem::path& path, const std::string& model_hash) const {
+  NamedTensors tensors = {{kPositions, torch::tensor(positions, at::kLong)}};
+  for (size_t i = 0; i < layers.size(); ++i) {
+    for (size_t j = 0; j < layers[i].tensors.size(); ++j) {
+      tensors.push_back({tensor_name(i, j), layers[i].tensors[j].contiguous()});
+    }
+  }
+  write_tensors(path, tensors,
+                {{"retentive.state.version", kVersion},
+                 {"retentive.state.layers", std::to_string(layers.size())},
+                 {"retentive.state.model", model_hash},
+                 {"retentive.state.sha256", checksum(tensors)}});
+}
+
+RetentionState RetentionState::load(const std::filesystem::path& path, const std::string& model_hash) {
+  const auto file = read_tensors(path);
+  const auto damaged = [&](const std::string& what) {
+    return CheckpointError("[" + path.string() + "] " + what + "; write the state again with --save-state");
+  };
+  if (entry(file, "version").empty()) throw damaged("is not a saved state");
+  if (entry(file, "version") != kVersion) {
+    throw damaged("has the version " + entry(file, "version") + ", and " + kVersion + " is understood");
+  }
+  if (entry(file, "sha256") != checksum(file.tensors)) throw damaged("is damaged: its checksum does not fit");
+  if (entry(file, "model") != model_hash) {
+    throw StateError("[" + path.string() + "] is the state of another model (" + entry(file, "model").substr(0, 12) +
+                     ", not " + model_hash.substr(0, 12) + "); load it with the weights it was saved with");
+  }
+  const auto* positions = find_tensor(file.tensors, kPositions);
+  const auto layers = std::atoll(entry(file, "layers").c_str());
+  if (positions == nullptr || positions->scalar_type() != at::kLong || positions->dim() != 1 || layers < 1) {
+    throw damaged("has no positions");
+  }
+  RetentionState state(positions->size(0), layers);
+  std::copy_n(positions->const_data_ptr<int64_t>(), positions->size(0), state.positions.begin());
+  for (size_t i = 0; i < state.layers.size(); ++i) {
+    for (size_t j = 0;; ++j) {
+      const auto* tensor = find_tensor(file.tensors, tensor_name(i, j));
+      if (tensor == nullptr) break;
+      state.layers[i].tensors.push_back(tensor->clone());
+    }
+  }
+  return state;
+}
+
+}  // namespace retentive::models

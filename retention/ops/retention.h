@@ -1,0 +1,48 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <retention/base/export.h>
+#include <retention/base/form.h>
+
+namespace retentive {
+
+/// What causal retention is asked for besides its tensors.
+struct RetentionOptions {
+  Form form = Form::parallel;  ///< auto_ is not accepted here: the caller decides
+  int64_t chunk = 512;         ///< tokens of a chunk; chunkwise only
+  double k_scale = 1;          ///< factor on k
+  /// Before the first token, [S, N, Dk, Dv]; undefined = zero.
+  at::Tensor state = {};
+  /// int64 [S, 2]: sequence s is the tokens [begin, end) of the flattened [B * T]; undefined = one sequence per row.
+  /// Tokens of no sequence give zero. Padded batches and packed sequences are both of this kind.
+  at::Tensor ranges = {};
+};
+
+struct RetentionResult {
+  at::Tensor out;    ///< [B, T, N, Dv]
+  at::Tensor state;  ///< after the last token of each sequence, [S, N, Dk, Dv], at least float32
+};
+
+/// Causal multi-head retention without normalisation (RetNet, equations 5 to 7), differentiable in q, k, v and the
+/// state: S_n = gamma S_(n-1) + (k_scale k_n)^T v_n, out_n = q_n S_n, per head.
+///
+/// @param q, k       [B, T, N, Dk], rotated already if they are to be, of one floating dtype
+/// @param v          [B, T, N, Dv]
+/// @param log_gamma  [N], natural logarithms of the decay rates
+/// @throws InvalidArgument when shapes, dtypes, ranges or options do not fit together
+RETENTIVE_API RetentionResult retention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                        const at::Tensor& log_gamma, const RetentionOptions& options);
+
+/// The row scalars of the official code's forms, times retention of k scaled by `k_scale` (specification: RetNet,
+/// section 2). Whole rows only, no state; the scalars are constants of differentiation.
+RETENTIVE_API at::Tensor retention_torchscale(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                              const at::Tensor& log_gamma, const RetentionOptions& options);
+
+/// x [B, T, N, D] turned by the phases of its tokens; sin and cos [B, T, D / 2] or [T, D / 2].
+RETENTIVE_API at::Tensor rotary(const at::Tensor& x, const at::Tensor& sin, const at::Tensor& cos, RotaryStyle style);
+
+/// Row sums of the decay, s_n = sum of gamma^i for i in 0..n, at `positions` n, int64 [...]: float64 [..., N].
+RETENTIVE_API at::Tensor decay_row_sum(const at::Tensor& log_gamma, const at::Tensor& positions);
+
+}  // namespace retentive
