@@ -31,8 +31,8 @@ RETENTIVE_API int64_t retention_recurrent_workspace_bytes(const CausalProblem& p
 template <class T, class Out>
 bool retention_parallel(const CausalProblem& problem, const CausalTensors<T, Out>& tensors,
                         const CausalStates<float>& states, void* workspace, int threads);
-/// Chunkwise: linear in time. Chunks of 1 to 128 tokens are worked on as asked, longer ones in chunks of 64, the
-/// fastest, which is the same sum.
+/// Chunkwise: linear in time. Chunks of 1 to 128 tokens are worked on as asked; longer ones, and chunk = 0, in the
+/// fastest size, 32 for states of at most 128 x 128 values and 64 for larger ones, which is the same sum.
 template <class T, class Out>
 bool retention_chunkwise(const CausalProblem& problem, const CausalTensors<T, Out>& tensors,
                          const CausalStates<float>& states, void* workspace, int threads);

@@ -2,6 +2,7 @@
 
 #include <retention/kernels/causal_plan.h>
 #include <retention/kernels/decay.h>
+#include <retention/kernels/simd/row_prefetch.h>
 #include <retention/kernels/simd/strips.h>
 
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
@@ -21,7 +22,7 @@ struct HeadRetention {
   /// States [key_dim, value_dim], or [value_dim, key_dim] where transposed.
   const float* initial;
   float* last;
-  bool transposed;
+  bool transposed = false;
 };
 
 /// Decays of a chunk.
@@ -153,12 +154,27 @@ class ChunkwiseHead {
       pack_rows<W>(h_.k, begin, tokens, h_.key_dim, 0, strips_of(h_.key_dim), decay_.keyed + tokens - 1 + h_.shift,
                    update_);
     }
+    RowPrefetch next = upcoming(begin + tokens, outputs);
     for_each_strip_group(0, state_.count, [&](int64_t strip, auto vectors) {
       pack_rows<W>(h_.v, begin, tokens, h_.value_dim, state_.first + strip, vectors, nullptr, values_);
-      if (outputs) write_outputs<vectors()>(begin, tokens, strip);
-      if (updates) update_state<vectors()>(tokens, strip);
+      if (outputs) write_outputs<vectors()>(begin, tokens, strip, next);
+      if (updates) update_state<vectors()>(tokens, strip, next);
     });
     has_state_ = has_state_ || updates;
+  }
+
+  // The rows of the next chunk, for the tiles of this one.
+  RowPrefetch upcoming(int64_t begin, bool outputs) const {
+    const int64_t tokens = smaller(chunk_, h_.tokens - begin), first = state_.first * kLanes;
+    const int64_t columns = smaller(state_.count * kLanes, h_.value_dim - first);
+    RowPrefetch next;
+    next.add(h_.k, begin, tokens, 0, h_.key_dim);
+    if (outputs) next.add(h_.q, begin, tokens, 0, h_.key_dim);
+    next.add(h_.v, begin, tokens, first, columns);
+    if (outputs) next.add(h_.out, begin, tokens, first, columns);
+    const int64_t tiles = (outputs ? chunk_ : 0) / kTileRows + h_.key_dim / kTileRows;
+    next.spread(larger(tiles * ((state_.count + kTileVectors - 1) / kTileVectors), 1));
+    return next;
   }
 
   void score(int64_t tokens) const {
@@ -176,10 +192,11 @@ class ChunkwiseHead {
   }
 
   template <int vectors>
-  void write_outputs(int64_t begin, int64_t tokens, int64_t strip) const {
+  void write_outputs(int64_t begin, int64_t tokens, int64_t strip, RowPrefetch& next) const {
     const int64_t words = words_of<W>(h_.key_dim), column = (state_.first + strip) * kLanes;
     const Strips& state = state_.operand();
     for (int64_t i = 0; i < tokens; i += kTileRows) {
+      next.step();
       Sums<vectors> sums;
       for_each_sum<vectors>([&](int r, int c) { sums[r][c] = zero(); });
       if (has_state_) {
@@ -197,10 +214,11 @@ class ChunkwiseHead {
   }
 
   template <int vectors>
-  void update_state(int64_t tokens, int64_t strip) const {
+  void update_state(int64_t tokens, int64_t strip, RowPrefetch& next) const {
     const int64_t words = words_of<W>(tokens);
     const Floats decay = broadcast(decay_.powers[tokens]);
     for (int64_t d = 0; d < h_.key_dim; d += kTileRows) {
+      next.step();
       Sums<vectors> sums;
       for_each_sum<vectors>([&](int r, int i) {
         sums[r][i] = has_state_ ? mul(decay, load(state_.values.row(strip + i, d + r))) : zero();
