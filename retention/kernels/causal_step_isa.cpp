@@ -6,6 +6,9 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
+// State that keeps a thread busy for longer than it takes to wake it.
+constexpr int64_t kThreadFloats = 65536;
+
 // A task's operands at one token.
 template <class T, class Out>
 void step_token(const CausalProblem& p, const CausalTensors<T, Out>& t, const ColumnTask& task, int64_t token,
@@ -25,7 +28,9 @@ void step_rows(const CausalStepCall<T, Out>& call) {
   CausalProblem p = call.problem;
   p.sequences = nullptr;
   p.sequence_count = call.rows;
-  const ColumnTasks tasks(p, strips_of(p.value_dim), kStepColumns / kLanes, call.threads);
+  const int64_t floats = call.rows * p.heads * p.key_dim * p.value_dim;
+  const auto threads = static_cast<int>(smaller(call.threads, floats / kThreadFloats + 1));
+  const ColumnTasks tasks(p, strips_of(p.value_dim), kStepColumns / kLanes, threads);
   tasks.run([&](const ColumnTask& task, int64_t) {
     float* const state = call.states[task.sequence] + task.head * p.key_dim * p.value_dim + task.first * kLanes;
     step_token(p, call.tensors, task, task.sequence, columns_of(p, task, state, p.value_dim));

@@ -52,6 +52,8 @@ struct StateColumns {
       const Floats value = load(values + c);
 #pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
+        // Too few misses are under way otherwise: a state from memory comes at half the speed.
+        _mm_prefetch(reinterpret_cast<const char*>(from + (2 * kStepRows + r) * stride + c), _MM_HINT_T0);
         const Floats x = fmadd(decay, load(from + r * stride + c), mul(key[r], value));
         store(from + r * stride + c, x);
         sum = fmadd(query[r], x, sum);
