@@ -5,6 +5,29 @@
 #include <retention/kernels/decay.h>
 
 namespace retentive::retention {
+namespace {
+
+// Products with subnormal decays are slow and add nothing.
+float without_subnormals(double power) {
+  return power < std::numeric_limits<float>::min() ? 0.0f : static_cast<float>(power);
+}
+
+}  // namespace
+
+double row_sum(double log_gamma, int64_t n) {
+  const auto terms = static_cast<double>(n + 1);
+  return log_gamma == 0 ? terms : std::expm1(terms * log_gamma) / std::expm1(log_gamma);
+}
+
+float gamma_power(float log_gamma, int64_t n) {
+  return without_subnormals(std::exp(static_cast<double>(log_gamma) * static_cast<double>(n)));
+}
+
+void gamma_powers(float log_gamma, int64_t count, float* powers) {
+  const double gamma = std::exp(static_cast<double>(log_gamma));
+  double power = 1;
+  for (int64_t i = 0; i < count; ++i, power *= gamma) powers[i] = without_subnormals(power);
+}
 
 void log_gamma_retnet(int64_t heads, float* log_gamma) {
   for (int64_t h = 0; h < heads; ++h) {

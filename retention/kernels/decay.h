@@ -18,6 +18,16 @@ RETENTIVE_API void log_gamma_log_linspace(int64_t heads, float* log_gamma);
 /// `range` is divided by `heads`, so the last head does not reach initial + range. Output [heads].
 RETENTIVE_API void log_gamma_rmt(int64_t heads, float initial, float range, float* log_gamma);
 
+/// Row sum of the causal decay at token n (from 0): sum of gamma^i for i = 0..n (RetNet, section 2.1), accurate for
+/// every gamma; n + 1 at log_gamma = 0.
+RETENTIVE_API double row_sum(double log_gamma, int64_t n);
+
+/// gamma^n; 0 where float32 would be subnormal.
+RETENTIVE_API float gamma_power(float log_gamma, int64_t n);
+
+/// gamma^i for i = 0..count-1; 0 where float32 would be subnormal. Output [count].
+RETENTIVE_API void gamma_powers(float log_gamma, int64_t count, float* powers);
+
 /// Causal 1-D log-decay: (i - j) * log_gamma for j <= i, else -infinity. Output [length, length].
 template <class T>
 void causal_decay(int64_t length, float log_gamma, T* table);

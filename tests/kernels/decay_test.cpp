@@ -156,3 +156,20 @@ TEST_CASE("decay tables obey their definitions", "[decay]") {
     }
   }
 }
+
+TEST_CASE("row sums of decay", "[decay]") {
+  CHECK(retention::row_sum(0, 0) == 1);
+  CHECK(retention::row_sum(0, 41) == 42);
+  CHECK(retention::row_sum(std::log(0.5), 3) == Approx(1.875).epsilon(1e-14));
+  for (const double rate : {std::log(1 - std::exp2(-5)), -std::exp2(-20), -std::exp2(-40)}) {
+    double sum = 0;
+    for (int64_t i = 0; i <= 5000; ++i) sum += std::exp(rate * static_cast<double>(i));
+    CHECK(retention::row_sum(rate, 5000) == Approx(sum).epsilon(1e-12));
+  }
+  std::vector<float> powers(4000);
+  retention::gamma_powers(std::log(0.9f), 4000, powers.data());
+  CHECK(powers[0] == 1);
+  CHECK(powers[7] == Approx(std::pow(0.9, 7)).epsilon(1e-6));
+  CHECK(retention::gamma_power(std::log(0.9f), 7) == Approx(powers[7]).epsilon(1e-6));
+  CHECK(powers[3999] == 0);
+}
