@@ -12,8 +12,8 @@ namespace retentive::retention {
 /// Outputs of a panel of weights.
 constexpr int64_t kPanelWidth = 64;
 
-/// More rows than this are not few.
-constexpr int64_t kFewRows = 16;
+/// More rows than this are not few: from here on oneDNN's products are as fast in int8, and soon in float.
+constexpr int64_t kFewRows = 32;
 
 /// Weights of a linear map in panels of kPanelWidth outputs. Inputs go by words of 32 bits: one float, two bfloat16 or
 /// four int8. A panel is [words of the inputs, kPanelWidth] words; inputs and outputs beyond the last are zeros.

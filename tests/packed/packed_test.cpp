@@ -82,7 +82,7 @@ TEST_CASE("packed linear equals the plain product", "[packed]") {
     for (const auto& [in, out] : {std::pair<int64_t, int64_t>{64, 192}, {20, 7}, {1, 1}, {80, 33}, {512, 64}}) {
       const auto weight = normal(in * out, 1, 1 / std::sqrt(static_cast<float>(in))), bias = normal(out, 2);
       const Linear linear(in, out, precision, weight.data(), bias.data());
-      for (const int64_t rows : {1, 2, 9, 16, 17, 63, 197}) {
+      for (const int64_t rows : {1, 2, 9, 16, 17, 33, 63, 197}) {
         const Input x(normal(rows * in, 3), rows, precision);
         for (const auto activation : {Activation::none, Activation::gelu, Activation::silu}) {
           for (const bool accumulate : {false, true}) {
@@ -120,7 +120,7 @@ TEST_CASE("few rows and many rows of a packed linear agree", "[packed]") {
           return y;
         };
         const auto all = run(most, 2);
-        for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 33}) {
+        for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 31, 32, 33}) {
           const auto y = run(rows, 2);
           const auto where = std::to_string(rows) + "x" + std::to_string(in) + "x" + std::to_string(out);
           const std::vector<float> expected(all.begin(), all.begin() + rows * out);
@@ -181,23 +181,30 @@ TEST_CASE("packed linear writes bf16", "[packed]") {
 
 TEST_CASE("one packed linear serves several threads at once", "[packed]") {
   const auto weight = normal(96 * 80, 1, 0.1f), bias = normal(80, 2);
-  const Linear linear(96, 80, Precision::fp32, weight.data(), bias.data());
-  const auto x = normal(50 * 96, 3);
-  std::vector<std::vector<float>> results(4);
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&, t] {
-        for (int64_t rows = 1; rows <= 50; ++rows) {
-          results[t].assign(rows * 80, NAN);
-          linear.run(rows, x.data(), nullptr, results[t].data(), {.threads = 1});
-        }
-      });
+  for (const auto precision : {Precision::fp32, Precision::int4}) {
+    if (!runs(precision)) continue;
+    const Linear linear(96, 80, precision, weight.data(), bias.data());
+    const auto x = normal(50 * 96, 3);
+    std::vector<std::vector<float>> results(4);
+    {
+      std::vector<std::jthread> threads;
+      for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&, t] {
+          for (int64_t rows = 1; rows <= 50; ++rows) {
+            results[t].assign(rows * 80, NAN);
+            linear.run(rows, x.data(), nullptr, results[t].data(), {.threads = 1});
+          }
+          // Few rows too, behind the many.
+          results[t].resize(58 * 80, NAN);
+          linear.run(8, x.data(), nullptr, results[t].data() + 50 * 80, {.threads = 1});
+        });
+      }
     }
+    std::vector<float> expected(58 * 80);
+    linear.run(50, x.data(), nullptr, expected.data(), {.threads = 1});
+    linear.run(8, x.data(), nullptr, expected.data() + 50 * 80, {.threads = 1});
+    for (const auto& result : results) CHECK(result == expected);
   }
-  std::vector<float> expected(50 * 80);
-  linear.run(50, x.data(), nullptr, expected.data(), {.threads = 1});
-  for (const auto& result : results) CHECK(result == expected);
 }
 
 TEST_CASE("packed convolution equals the plain sum", "[packed]") {
