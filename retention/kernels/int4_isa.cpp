@@ -46,8 +46,10 @@ struct Inputs {
         total = add(total, whole);
         store(to + i, whole);
       }
-      scales[row * groups + g] = nothing ? 0.0f : size / 127;
-      offsets[row * groups + g] = -kLevelShift * static_cast<int32_t>(sum(total));
+      const float all = sum(total);
+      const bool finite = all == all;  // of a value that is not finite there is NaN left, which the scale passes on
+      scales[row * groups + g] = !finite ? all : nothing ? 0.0f : size / 127;
+      offsets[row * groups + g] = finite ? -kLevelShift * static_cast<int32_t>(all) : 0;
     }
   }
 };

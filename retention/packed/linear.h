@@ -46,7 +46,7 @@ class RETENTIVE_API Linear {
   /// Bytes of packed weights.
   int64_t bytes() const;
 
-  class Impl;
+  class Impl;  ///< the packed weights, inside the library
 
  private:
   std::unique_ptr<Impl> impl_;

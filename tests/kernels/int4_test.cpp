@@ -131,6 +131,21 @@ TEST_CASE("int4 products equal the sums in double within the rounding of inputs"
   }
 }
 
+TEST_CASE("int4 products pass on what is not finite, in its row alone", "[int4]") {
+  if (retention::int4_linear() == nullptr) return;
+  constexpr int64_t in = 70, out = 5, rows = 3;
+  const Packed packed(in, out, normal(in * out, 1));
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    for (const int64_t at : {0, 20, 31, 69}) {
+      auto x = normal(rows * in, 3);
+      x[in + at] = bad;
+      std::vector<float> y(rows * out, 0.0f);
+      packed.run(rows, x.data(), {.floats = y.data()}, 1);
+      for (int64_t i = 0; i < rows * out; ++i) CHECK(std::isfinite(y[i]) == (i / out != 1));
+    }
+  }
+}
+
 TEST_CASE("an int4 row has the same bits among any rows and for any number of threads", "[int4]") {
   if (retention::int4_linear() == nullptr) return;
   constexpr int64_t in = 300, out = 150, rows = 70;
