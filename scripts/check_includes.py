@@ -11,7 +11,7 @@ from pathlib import Path
 ALLOWED = {
     "retention/base": [],
     "retention/kernels": ["retention/base"],
-    "retention/packed": ["retention/base"],
+    "retention/packed": ["retention/base", "retention/kernels"],
     "retention/ops": ["retention/base", "retention/kernels"],
     "retention/nn": ["retention/base", "retention/kernels", "retention/packed", "retention/ops"],
     "vision/structures.h": ["retention/base"],

@@ -4,12 +4,10 @@
 
 #include <retention/base/bfloat16.h>
 #include <retention/base/export.h>
+#include <retention/base/form.h>
 #include <retention/kernels/isa_list.h>
 
 namespace retentive::retention {
-
-/// Which channels form a pair that is turned: (2j, 2j + 1), or (j, j + dim / 2).
-enum class RotaryStyle { interleaved, half_split };
 
 /// One rotation of x [tokens, heads, dim] into y by the phases of each token:
 ///   (a, b) -> scale (a cos - b sin, a sin + b cos),

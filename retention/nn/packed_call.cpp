@@ -28,7 +28,7 @@ auto pack_or_fall_back(Preparation& preparation, Precision precision, const std:
       return pack(Precision::fp32);
     }
   }();
-  preparation.report(child, operation, packed->precision(), "oneDNN " + packed->implementation(), reason);
+  preparation.report(child, operation, packed->precision(), packed->implementation(), reason);
   return packed;
 }
 

@@ -33,8 +33,8 @@ class Conv2d::Impl {
                       std::to_string(shape.out_channels) + " channels";
     const Conv2dCall call{.height = kPackSide, .width = kPackSide};
     const auto desc = described(what, precision, [&] { return describe(call); });
-    implementation_ = desc.impl_info_str();
-    check_not_reference(implementation_, what);
+    implementation_ = "oneDNN " + std::string(desc.impl_info_str());
+    check_not_reference(desc.impl_info_str(), what);
     weights_ = pack(weight, desc.weights_desc());
   }
 

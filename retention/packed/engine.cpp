@@ -103,12 +103,15 @@ void execute(const dnnl::primitive& primitive, const dnnl::memory::desc& scratch
   primitive.execute(stream, arguments);
 }
 
-dnnl::memory reordered(const dnnl::memory& source, const dnnl::memory::desc& desc,
-                       const dnnl::primitive_attr& attributes) {
-  dnnl::memory target(desc, engine());
-  const dnnl::reorder::primitive_desc reorder(engine(), source.get_desc(), engine(), desc, attributes);
+void reorder(const dnnl::memory& source, const dnnl::memory& target) {
+  const dnnl::reorder primitive(source, target);
   dnnl::stream stream(engine());
-  dnnl::reorder(reorder).execute(stream, {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}});
+  primitive.execute(stream, {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}});
+}
+
+dnnl::memory reordered(const dnnl::memory& source, const dnnl::memory::desc& desc) {
+  dnnl::memory target(desc, engine());
+  reorder(source, target);
   return target;
 }
 

@@ -21,10 +21,15 @@ struct LinearCall {
 
 /// y = activation(x W^T + b) with W packed once for the processor, for any number of rows. Calls from several threads
 /// at once are allowed. int8: weights are symmetric per output channel, x is quantised per row with `row_scales`.
+/// int4: 4.5 bits a weight, groups of 32 inputs with a scale each; x is float and quantised to int8 by groups inside.
+///
+/// Where implementation() says "streaming" (AVX-512), up to retention::kFewRows rows, and in int4 for any number, a
+/// row's result has the same bits whatever rows are beside it and for any number of threads. The products of oneDNN
+/// that serve the rest agree with it within rounding.
 class RETENTIVE_API Linear {
  public:
-  /// weight [out, in], bias [out] or null, both copied. Throws Unsupported for int4, and when oneDNN has nothing but
-  /// its reference for this precision on this processor.
+  /// weight [out, in], bias [out] or null, both copied. Throws Unsupported when there is nothing but reference code
+  /// for this precision on this processor.
   Linear(int64_t in, int64_t out, Precision precision, const float* weight, const float* bias);
   ~Linear();
   Linear(const Linear&) = delete;
@@ -36,13 +41,14 @@ class RETENTIVE_API Linear {
   int64_t in() const;
   int64_t out() const;
   Precision precision() const;
-  /// oneDNN's name of the implementation.
+  /// What runs, with the reason where few rows have no kernel of their own.
   std::string implementation() const;
   /// Bytes of packed weights.
   int64_t bytes() const;
 
+  class Impl;  ///< the packed weights, inside the library
+
  private:
-  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -39,9 +39,11 @@ void quantise_channels(const float* weight, int64_t channels, int64_t count, int
 void execute(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
              std::unordered_map<int, dnnl::memory> arguments);
 
+/// Content of `source` into `target`, reordered and converted.
+void reorder(const dnnl::memory& source, const dnnl::memory& target);
+
 /// A new memory of `desc` with the content of `source`, reordered and converted.
-dnnl::memory reordered(const dnnl::memory& source, const dnnl::memory::desc& desc,
-                       const dnnl::primitive_attr& attributes = {});
+dnnl::memory reordered(const dnnl::memory& source, const dnnl::memory::desc& desc);
 
 /// make(), which describes a primitive; throws Unsupported when oneDNN knows none for `what` in `precision`.
 template <class Make>
