@@ -44,6 +44,16 @@ retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs" "
 find_package(nlohmann_json 3.10 QUIET)
 retentive_require(nlohmann_json_FOUND "nlohmann-json" ">= 3.10" "sudo apt-get install nlohmann-json3-dev")
 
+# Libraries without a CMake config: through pkg-config, as targets PkgConfig::NAME.
+find_package(PkgConfig QUIET)
+retentive_require(PkgConfig_FOUND "pkg-config" "any" "sudo apt-get install pkg-config")
+pkg_check_modules(pcre2 QUIET IMPORTED_TARGET libpcre2-8>=10.40)
+retentive_require(pcre2_FOUND "PCRE2" ">= 10.40, 8 bit" "sudo apt-get install libpcre2-dev")
+pkg_check_modules(utf8proc QUIET IMPORTED_TARGET libutf8proc>=2.6)
+retentive_require(utf8proc_FOUND "utf8proc" ">= 2.6" "sudo apt-get install libutf8proc-dev")
+pkg_check_modules(sentencepiece QUIET IMPORTED_TARGET sentencepiece>=0.1.97)
+retentive_require(sentencepiece_FOUND "SentencePiece" ">= 0.1.97" "sudo apt-get install libsentencepiece-dev")
+
 if(RETENTIVE_APPS)
   find_package(CLI11 2.1 QUIET)
   retentive_require(CLI11_FOUND "CLI11" ">= 2.1" "sudo apt-get install libcli11-dev")

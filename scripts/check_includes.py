@@ -18,8 +18,9 @@ ALLOWED = {
     "vision": ["retention/base", "retention/ops", "retention/nn", "vision/structures.h"],
     "datasets": ["retention/base", "vision/structures.h"],
     "models/formats": ["retention/base"],
+    "models/tokenizers": ["retention/base", "models/formats"],
 }
-ALLOWED["models"] = ALLOWED["vision"] + ["vision", "models/formats"]
+ALLOWED["models"] = ALLOWED["vision"] + ["vision", "models/formats", "models/tokenizers"]
 ALLOWED["models/training"] = ALLOWED["models"] + ["models", "datasets"]
 ALLOWED["models/pipelines"] = ALLOWED["models"] + ["models", "datasets"]
 ALLOWED["apps"] = ALLOWED["models/training"] + ["models/training", "models/pipelines", "bench"]
@@ -28,7 +29,7 @@ ALLOWED["tests"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 ALLOWED["bench"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 
 TORCH_FREE = {"retention/base", "retention/kernels", "retention/packed", "vision/structures.h", "models/formats",
-              "datasets"}
+              "models/tokenizers", "datasets"}
 # Library -> (what its includes look like, where they may stand, as a test of (layer, file name)).
 LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", lambda layer, name: layer not in TORCH_FREE),
@@ -38,13 +39,16 @@ LIBRARIES = {
                       name.endswith((".cpp", "_json.h"))),
     "oneDNN": (r"(oneapi/)?dnnl", lambda layer, name: layer == "retention/packed"),
     "CLI11": (r"CLI/", lambda layer, name: layer == "apps"),
+    "PCRE2, utf8proc or SentencePiece": (r"(pcre2|utf8proc|sentencepiece)", lambda layer, name:
+                                         layer == "models/tokenizers" and name.endswith(".cpp")),
 }
 PLACES = {
-    "LibTorch": "neither base, kernels, packed, formats, datasets nor vision/structures.h see it",
+    "LibTorch": "neither base, kernels, packed, formats, tokenizers, datasets nor vision/structures.h see it",
     "OpenCV": "only datasets, models/pipelines and apps see it",
     "nlohmann-json": "only .cpp files and *_json.h, which is not installed, see it",
     "oneDNN": "only retention/packed sees it",
     "CLI11": "only apps sees it",
+    "PCRE2, utf8proc or SentencePiece": "only .cpp files of models/tokenizers see them",
 }
 SOURCES = {".h", ".hpp", ".cpp", ".cc", ".cxx", ".inc", ".inl"}
 TOP_FOLDERS = sorted({layer.split("/")[0] for layer in ALLOWED})

@@ -5,11 +5,13 @@
 #include <span>
 #include <string>
 
+#include <retention/base/export.h>
+
 namespace retentive::models::formats {
 
 /// A file that appears whole under its path at commit(), or not at all: written beside it under a temporary name that
 /// is removed when the object ends uncommitted. All functions throw CheckpointError with the system's reason.
-class AtomicFile {
+class RETENTIVE_API AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
   ~AtomicFile();

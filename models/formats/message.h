@@ -3,13 +3,15 @@
 #include <string>
 #include <string_view>
 
+#include <retention/base/export.h>
+
 namespace retentive::models::formats {
 
 /// Text from a file between single quotes for a message: control and non-ASCII bytes escaped, cut after 120 bytes.
-std::string in_quotes(std::string_view text);
+RETENTIVE_API std::string in_quotes(std::string_view text);
 
 /// Throws CheckpointError `[where] file: what`.
-[[noreturn]] void fail_checkpoint(std::string_view where, std::string_view file, const std::string& what);
+[[noreturn]] RETENTIVE_API void fail_checkpoint(std::string_view where, std::string_view file, const std::string& what);
 
 /// The system's text for an errno value.
 std::string errno_text(int error);

@@ -10,7 +10,8 @@ sys.path.insert(0, str(SCRIPTS))
 import check_includes  # noqa: E402
 
 HEADERS = ["retention/base/error.h", "retention/kernels/decay.h", "retention/packed/linear.h", "retention/ops/masa.h",
-           "retention/nn/linear.h", "vision/structures.h", "vision/rmt.h", "models/formats/zip.h", "models/config.h",
+           "retention/nn/linear.h", "vision/structures.h", "vision/rmt.h", "models/formats/zip.h",
+           "models/tokenizers/tokenizer.h", "models/config.h",
            "models/training/trainer.h", "models/pipelines/classifier.h", "datasets/loader.h", "apps/text.h",
            "tests/support/close.h"]
 
@@ -21,6 +22,8 @@ KEPT = [
     ("vision/a.cpp", "retention/nn/linear.h"), ("vision/a.cpp", "vision/structures.h"),
     ("vision/structures.h", "vector"), ("datasets/a.cpp", "vision/structures.h"),
     ("datasets/a.cpp", "opencv2/core.hpp"), ("models/a.cpp", "models/formats/zip.h"), ("models/a.cpp", "vision/rmt.h"),
+    ("models/a.cpp", "models/tokenizers/tokenizer.h"), ("models/tokenizers/a.cpp", "models/formats/zip.h"),
+    ("models/tokenizers/a.cpp", "pcre2.h"), ("models/tokenizers/detail/a.cpp", "sentencepiece_processor.h"),
     ("models/a.cpp", "nlohmann/json.hpp"), ("models/config_json.h", "nlohmann/json.hpp"),
     ("models/training/a.cpp", "datasets/loader.h"), ("models/pipelines/a.cpp", "datasets/loader.h"),
     ("models/pipelines/a.cpp", "models/config.h"), ("apps/a.cpp", "models/training/trainer.h"),
@@ -43,6 +46,10 @@ BROKEN = [
     ("models/a.cpp", "models/pipelines/classifier.h", "may not include models/pipelines"),
     ("models/a.cpp", "datasets/loader.h", "may not include datasets"),
     ("models/formats/a.cpp", "models/config.h", "may not include models"),
+    ("models/tokenizers/a.cpp", "models/config.h", "may not include models"),
+    ("models/formats/a.cpp", "models/tokenizers/tokenizer.h", "may not include models/tokenizers"),
+    ("models/tokenizers/a.cpp", "torch/torch.h", "LibTorch"), ("models/tokenizers/a.h", "pcre2.h", "PCRE2"),
+    ("models/a.cpp", "utf8proc.h", "PCRE2"),
     ("models/training/a.cpp", "models/pipelines/classifier.h", "may not include models/pipelines"),
     ("datasets/a.cpp", "vision/rmt.h", "may not include vision;"),
     ("apps/a.cpp", "retention/packed/linear.h", "may not include retention/packed"),
