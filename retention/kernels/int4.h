@@ -17,9 +17,10 @@ constexpr int64_t kInt4Panel = 64;
 /// Bytes of a group of a panel: a bfloat16 scale for each output, then a code of 4 bits for each weight.
 constexpr int64_t kInt4GroupBytes = kInt4Panel * (2 + kInt4Group / 2);
 
-/// What the codes of 4 bits stand for, times the scale of the group, which may be negative: the best levels for the
-/// normal distribution when scales are chosen as int4_pack does.
-RETENTIVE_API extern const int8_t kInt4Levels[16];
+/// What the codes of 4 bits stand for, times the scale of the group, which may be negative. Found by Lloyd's algorithm
+/// on groups of normal values, with scales as int4_pack fits them and one level held at 0. The error is 0.073 of the
+/// values' size; of evenly spaced levels 0.081, without a search of scales 0.095.
+inline constexpr int8_t kInt4Levels[16] = {-124, -92, -71, -54, -39, -26, -13, 0, 10, 21, 33, 47, 61, 79, 100, 127};
 
 /// Weights of a linear map at 4.5 bits each. For each panel and each of its groups, 64 scales; then for each 16 outputs
 /// 4 times 64 bytes, byte 4 o + i of the j-th holding output o, input 8 j + i in its low and 8 j + 4 + i in its high
@@ -35,7 +36,8 @@ struct Int4Weights {
 };
 
 /// Quantises weight [out, in] into weights.bytes() bytes at `values`: each group's scale is searched for the least
-/// squared error. A group with a value that is not finite becomes NaN. The same bits for any number of threads.
+/// squared error. A group with a value that is not finite becomes NaN. The same bits for any number of threads and
+/// on every processor.
 RETENTIVE_API void int4_pack(const Int4Weights& weights, const float* weight, uint8_t* values, int threads);
 
 /// The weights [out, in] that the codes stand for.
@@ -63,6 +65,7 @@ RETENTIVE_API void int4_linear_reference(const Int4Problem& problem, const float
 /// Entry points of the instruction sets; callers use the function above.
 #define RETENTIVE_DECLARE(isa)                                                                     \
   namespace isa {                                                                                  \
+  void int4_pack_any(const Int4Weights&, const float*, uint8_t*, int threads);                     \
   void int4_linear_any(const Int4Problem&, const float*, const LinearOutput&, void*, int threads); \
   }
 RETENTIVE_FOR_EACH_ISA(RETENTIVE_DECLARE)

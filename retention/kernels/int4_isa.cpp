@@ -2,6 +2,7 @@
 
 #include <retention/base/parallel_for.h>
 #include <retention/kernels/int4.h>
+#include <retention/kernels/int4_fit.h>
 #include <retention/kernels/quantize.h>
 #include <retention/kernels/simd/int4_words.h>
 #include <retention/kernels/simd/linear_writer.h>
@@ -159,6 +160,10 @@ void sum_panel(const uint8_t* panel, const Inputs& x, int64_t row, int64_t rows,
 }
 
 }  // namespace
+
+void int4_pack_any(const Int4Weights& weights, const float* weight, uint8_t* values, int threads) {
+  int4_pack_all(weights, weight, values, threads);
+}
 
 void int4_linear_any(const Int4Problem& p, const float* x, const LinearOutput& y, void* scratch, int threads) {
   const Inputs inputs(p, scratch);

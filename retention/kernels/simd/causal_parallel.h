@@ -18,22 +18,14 @@ class ParallelBlock {
         begin_(block * kBlock),
         tokens_(smaller(kBlock, head.tokens - begin_)),
         strips_(strips_of(head.value_dim)),
-        plan_(head.key_dim, head.value_dim, kBlock) {
-    const int64_t depth = strips_of(h_.key_dim) * kLanes;
-    const int64_t dim_stride = (words_of<W>(depth) + 1) * kLanes, token_stride = (words_of<W>(kBlock) + 1) * kLanes;
-    queries_ = {scratch + plan_.queries, dim_stride};
-    keys_ = {scratch + plan_.keys, dim_stride};
-    values_ = {scratch + plan_.values, token_stride};
-    scores_ = {scratch + plan_.scores, token_stride};
-    sums_ = {scratch + plan_.sums, (kBlock + 1) * kLanes};
-    powers_ = scratch + plan_.powers;
-    decay_ = scratch + plan_.inner + kBlock;
-    const Strips values = {scratch + plan_.state, (depth + 1) * kLanes};
-    state_ = {values, {scratch + plan_.words, dim_stride}, h_.key_dim, h_.value_dim, 0, strips_};
-  }
+        plan_(head.key_dim, head.value_dim, kBlock),
+        tiles_(plan_, head.key_dim, head.value_dim, 0, strips_, scratch),
+        sums_{scratch + plan_.sums, (kBlock + 1) * kLanes},
+        powers_(scratch + plan_.powers),
+        decay_(scratch + plan_.inner + kBlock) {}
 
   void run() {
-    pack_columns<W>(h_.q, begin_, tokens_, h_.key_dim, queries_);
+    pack_columns<W>(h_.q, begin_, tokens_, h_.key_dim, tiles_.queries);
     gamma_powers(h_.log_gamma, 2 * kBlock, powers_);
     has_sums_ = h_.initial != nullptr;
     if (has_sums_) start_from_state();
@@ -42,14 +34,14 @@ class ParallelBlock {
 
  private:
   void start_from_state() {
-    state_.read(h_.initial, false);
+    tiles_.state.read(h_.initial, false);
     const float first = gamma_power(h_.log_gamma, begin_ + 1);
-    const Strips& state = state_.operand();
+    const Strips& state = tiles_.state.operand();
     for_each_strip_group(0, strips_, [&](int64_t strip, auto vectors) {
       for (int64_t i = 0; i < tokens_; i += kTileRows) {
         Sums<vectors()> sums;
         for_each_sum<vectors()>([&](int r, int c) { sums[r][c] = zero(); });
-        multiply_strips<W>(sums, queries_.column(i), state.row(strip, 0), state.stride, words_of<W>(h_.key_dim));
+        multiply_strips<W>(sums, tiles_.queries.column(i), state.row(strip, 0), state.stride, words_of<W>(h_.key_dim));
         for_each_sum<vectors()>([&](int r, int c) {
           store(sums_.row(strip + c, i + r), mul(sums[r][c], broadcast(first * powers_[i + r])));
         });
@@ -62,10 +54,10 @@ class ParallelBlock {
     const bool last = key == begin_;
     if (!fill_decay(begin_ - key) && !last) return;
     const int64_t count = last ? tokens_ : kBlock;
-    pack_columns<W>(h_.k, key, count, h_.key_dim, keys_);
-    score(count, last);
+    pack_columns<W>(h_.k, key, count, h_.key_dim, tiles_.keys);
+    tiles_.score(tokens_, count, last, decay_);
     for_each_strip_group(0, strips_, [&](int64_t strip, auto vectors) {
-      pack_rows<W>(h_.v, key, count, h_.value_dim, strip, vectors, nullptr, values_);
+      pack_rows<W>(h_.v, key, count, h_.value_dim, strip, vectors, nullptr, tiles_.values);
       for (int64_t i = 0; i < tokens_; i += kTileRows) add_tile<vectors()>(i, count, strip, last);
     });
     has_sums_ = true;
@@ -80,24 +72,12 @@ class ParallelBlock {
     return first != 0;
   }
 
-  void score(int64_t count, bool own) const {
-    const int64_t words = words_of<W>(h_.key_dim);
-    for_each_strip_group(0, strips_of(tokens_), [&](int64_t strip, auto vectors) {
-      const int64_t end = strip + vectors;
-      for (int64_t key = 0; key < (own ? smaller(end * kLanes, count) : count); key += kTileRows) {
-        for_each_strip_group(own ? larger(strip, key / kLanes) : strip, end, [&](int64_t s, auto v) {
-          score_tile<W, v()>(queries_, keys_, words, s, key, decay_, scores_);
-        });
-      }
-    });
-  }
-
   template <int vectors>
   void add_tile(int64_t i, int64_t count, int64_t strip, bool last) const {
     Sums<vectors> sums;
     for_each_sum<vectors>([&](int r, int c) { sums[r][c] = has_sums_ ? load(sums_.row(strip + c, i + r)) : zero(); });
     const int64_t seen = last ? smaller(count, i + kTileRows) : count;
-    multiply_strips<W>(sums, scores_.column(i), values_.data, values_.stride, words_of<W>(seen));
+    multiply_strips<W>(sums, tiles_.scores.column(i), tiles_.values.data, tiles_.values.stride, words_of<W>(seen));
     if (!last) {
       for_each_sum<vectors>([&](int r, int c) { store(sums_.row(strip + c, i + r), sums[r][c]); });
       return;
@@ -111,10 +91,10 @@ class ParallelBlock {
   HeadRetention<T, Out> h_;
   int64_t begin_, tokens_, strips_;
   CausalScratch plan_;
-  Strips queries_, keys_, values_, scores_, sums_;
+  HeadTiles<W> tiles_;
+  Strips sums_;
   float* powers_;
   float* decay_;
-  StripState<W> state_;
   bool has_sums_ = false;
 };
 
