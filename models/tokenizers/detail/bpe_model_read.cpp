@@ -113,7 +113,8 @@ void BpeModel::add_merge(const std::string& left, const std::string& right, std:
     }
     return found->second;
   };
-  merges_[std::uint64_t{known(left)} << 32 | known(right)] = {rank, known(left + right)};
+  const std::uint32_t left_id = known(left), right_id = known(right);
+  merges_[std::uint64_t{left_id} << 32 | right_id] = {rank, known(left + right)};
 }
 
 }  // namespace retentive::models::detail
