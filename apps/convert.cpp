@@ -50,7 +50,9 @@ int run_convert(ConvertArguments& arguments) {
 
 Action setup_convert(CLI::App& app) {
   auto arguments = std::make_shared<ConvertArguments>();
-  app.add_option("IN", arguments->in, "weights file: .pth (zip format) or .safetensors, told apart by content")
+  app.add_option("IN", arguments->in,
+                 "weights file: .pth (zip format) or .safetensors, told apart by content; or a folder with config.json "
+                 "and weights")
       ->required();
   app.add_option("OUT", arguments->out, "safetensors file to write")->required();
   add_enum_option(app, "--prefer", arguments->options.prefer, "weights of a training checkpoint to take");

@@ -33,7 +33,7 @@ struct Checkpoint {
   std::vector<std::string> warnings = {};
 };
 
-/// Reads a safetensors or .pth file, told apart by content.
+/// Reads a safetensors or .pth file, told apart by content, or a folder (see read_model_folder()).
 /// Throws CheckpointError, ConfigError (damaged card), Unsupported (legacy .pth).
 RETENTIVE_API Checkpoint read_checkpoint(const std::filesystem::path& path, Prefer prefer = Prefer::automatic);
 

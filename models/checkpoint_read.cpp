@@ -4,6 +4,7 @@
 #include <models/formats/pth.h>
 #include <models/formats/safetensors.h>
 #include <models/language_keys.h>
+#include <models/model_folder.h>
 #include <models/tensor_io.h>
 #include <models/upstream_keys.h>
 #include <retention/base/error.h>
@@ -67,6 +68,8 @@ Checkpoint from_pth(const formats::PthFile& file, Prefer prefer) {
 }  // namespace
 
 Checkpoint read_checkpoint(const std::filesystem::path& path, Prefer prefer) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return read_model_folder(path);
   if (formats::detect_format(path) == formats::WeightsFormat::pth) {
     return from_pth(formats::PthFile::open(path), prefer);
   }

@@ -89,8 +89,11 @@ ConvertReport convert(const std::filesystem::path& in, const std::filesystem::pa
   report.card = checkpoint.card;
   report.card.config = find_config(checkpoint, options.choice, report);
   if (report.card.source.empty()) {  // a file converted before keeps naming its first source
-    report.card.source = in.filename().string() + (report.taken.empty() ? "" : " (" + report.taken + ")");
-    report.card.source_sha256 = sha256_file(in);
+    const bool folder = std::filesystem::is_directory(in);
+    const auto named = folder ? std::filesystem::absolute(in).lexically_normal() / "" : in;
+    const auto name = folder ? named.parent_path().filename() : in.filename();
+    report.card.source = name.string() + (report.taken.empty() ? "" : " (" + report.taken + ")");
+    if (!folder) report.card.source_sha256 = sha256_file(in);
   }
   NamedTensors tensors = checkpoint.tensors;
   if (report.card.config) {

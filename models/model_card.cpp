@@ -11,8 +11,9 @@ constexpr const char* kPreprocessingKey = "retentive.preprocessing";
 constexpr const char* kLabelsKey = "retentive.labels";
 
 /// The plain-text entries: metadata key and field.
-constexpr std::array<std::pair<const char*, std::string ModelCard::*>, 5> kTextEntries = {
-    {{"retentive.name", &ModelCard::name},
+constexpr std::array<std::pair<const char*, std::string ModelCard::*>, 6> kTextEntries = {
+    {{"retentive.tokenizer", &ModelCard::tokenizer},
+     {"retentive.name", &ModelCard::name},
      {"retentive.license", &ModelCard::license},
      {"retentive.source", &ModelCard::source},
      {"retentive.source_sha256", &ModelCard::source_sha256},

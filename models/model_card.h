@@ -16,7 +16,8 @@ struct ModelCard {
   std::optional<ModelConfig> config = std::nullopt;  ///< architecture; absent in files of unknown origin
   std::optional<vision::Preprocessing> preprocessing = std::nullopt;  ///< how an image becomes the input
   std::vector<std::string> labels = {};                               ///< class names by index; may be empty
-  std::string name = {};                                              ///< registry name or free text
+  std::string tokenizer = {};  ///< of a language model, as Tokenizer::serialize() writes it
+  std::string name = {};       ///< registry name or free text
   std::string license = {};
   std::string source = {};         ///< file or training run the weights come from
   std::string source_sha256 = {};  ///< lower-case hexadecimal

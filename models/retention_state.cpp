@@ -17,6 +17,7 @@ using torch::Tensor;
 
 constexpr const char* kVersion = "1";
 constexpr const char* kPositions = "positions";
+constexpr const char* kPending = "pending";
 
 std::string tensor_name(size_t layer, size_t index) {
   return "layers." + std::to_string(layer) + "." + std::to_string(index);
@@ -81,12 +82,12 @@ int64_t RetentionState::bytes() const {
   return total;
 }
 
-RetentionState RetentionState::clone() const {
-  RetentionState copy;
-  copy.positions = positions;
-  copy.layers = map_layers(layers, [](const Tensor& tensor) { return tensor.clone(); });
-  return copy;
-}
+RetentionState::RetentionState(const RetentionState& other)
+    : positions(other.positions),
+      layers(map_layers(other.layers, [](const Tensor& tensor) { return tensor.clone(); })),
+      pending(other.pending) {}
+
+RetentionState& RetentionState::operator=(const RetentionState& other) { return *this = RetentionState(other); }
 
 RetentionState RetentionState::select(const std::vector<int64_t>& wanted) const {
   RetentionState chosen;
@@ -121,7 +122,8 @@ RetentionState RetentionState::concat(const std::vector<RetentionState>& states)
 }
 
 void RetentionState::save(const std::filesystem::path& path, const std::string& model_hash) const {
-  NamedTensors tensors = {{kPositions, torch::tensor(positions, at::kLong)}};
+  NamedTensors tensors = {{kPositions, torch::tensor(positions, at::kLong)},
+                          {kPending, torch::tensor(pending, at::kLong)}};
   for (size_t i = 0; i < layers.size(); ++i) {
     for (size_t j = 0; j < layers[i].tensors.size(); ++j) {
       tensors.push_back({tensor_name(i, j), layers[i].tensors[j].contiguous()});
@@ -148,13 +150,16 @@ RetentionState RetentionState::load(const std::filesystem::path& path, const std
     throw StateError("[" + path.string() + "] is the state of another model (" + entry(file, "model").substr(0, 12) +
                      ", not " + model_hash.substr(0, 12) + "); load it with the weights it was saved with");
   }
-  const auto* positions = find_tensor(file.tensors, kPositions);
-  const auto layers = std::atoll(entry(file, "layers").c_str());
-  if (positions == nullptr || positions->scalar_type() != at::kLong || positions->dim() != 1 || layers < 1) {
-    throw damaged("has no positions");
-  }
-  RetentionState state(positions->size(0), layers);
-  std::copy_n(positions->const_data_ptr<int64_t>(), positions->size(0), state.positions.begin());
+  const auto integers = [&](const char* name) {
+    const auto* tensor = find_tensor(file.tensors, name);
+    if (tensor == nullptr || tensor->scalar_type() != at::kLong) throw damaged(std::string("has no ") + name);
+    const auto* values = tensor->const_data_ptr<int64_t>();
+    return std::vector<int64_t>(values, values + tensor->numel());
+  };
+  const auto positions = integers(kPositions);
+  RetentionState state(static_cast<int64_t>(positions.size()), std::atoll(entry(file, "layers").c_str()));
+  state.positions = positions;
+  state.pending = integers(kPending);
   for (size_t i = 0; i < state.layers.size(); ++i) {
     for (size_t j = 0;; ++j) {
       const auto* tensor = find_tensor(file.tensors, tensor_name(i, j));

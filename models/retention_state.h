@@ -15,6 +15,10 @@ namespace retentive::models {
 class RETENTIVE_API RetentionState {
  public:
   RetentionState() = default;
+  RetentionState(const RetentionState& other);
+  RetentionState& operator=(const RetentionState& other);
+  RetentionState(RetentionState&&) noexcept = default;
+  RetentionState& operator=(RetentionState&&) noexcept = default;
   /// Of `rows` sequences before their first token, for a model of `layers` layers.
   RetentionState(int64_t rows, int64_t layers);
 
@@ -22,7 +26,6 @@ class RETENTIVE_API RetentionState {
   /// Bytes of all tensors.
   int64_t bytes() const;
 
-  RetentionState clone() const;
   /// The state of these rows, in this order; a row may be named more than once (to branch continuations).
   RetentionState select(const std::vector<int64_t>& rows) const;
   /// All rows of all states, in order. Throws InvalidArgument when they are of different models or of attention caches
@@ -37,6 +40,7 @@ class RETENTIVE_API RetentionState {
 
   std::vector<int64_t> positions;      ///< tokens seen by each row
   std::vector<nn::LayerState> layers;  ///< in order
+  std::vector<int64_t> pending;        ///< of a state with one row: tokens of the text that were not fed yet
 };
 
 }  // namespace retentive::models

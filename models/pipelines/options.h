@@ -22,8 +22,8 @@ struct PipelineOptions {
   std::string model;
 };
 
-/// Throws InvalidArgument naming the option for threads < 0 or max_pixels < 1, Unsupported for int4,
-/// which is for language models. `where` names the caller.
-RETENTIVE_API void check_options(const PipelineOptions& options, std::string_view where);
+/// Throws InvalidArgument naming the option for threads < 0 or max_pixels < 1, Unsupported for int4 unless the caller,
+/// which `where` names, runs language models.
+RETENTIVE_API void check_options(const PipelineOptions& options, std::string_view where, bool language = false);
 
 }  // namespace retentive::models

@@ -35,13 +35,18 @@ torch::Tensor MultiScaleRetentionImpl::forward(const torch::Tensor& x, const Seq
 
 torch::Tensor MultiScaleRetentionImpl::retain(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
                                               const SequenceContext& context, LayerState* state) const {
-  RetentionOptions call{
-      .form = context.form, .chunk = context.chunk, .k_scale = k_scale_, .state = {}, .ranges = context.ranges};
+  RetentionOptions call{.form = context.form,
+                        .chunk = context.chunk,
+                        .k_scale = k_scale_,
+                        .state = {},
+                        .overwrite_state = false,
+                        .ranges = context.ranges};
   if (state != nullptr && !state->tensors.empty()) call.state = state->tensors.front();
+  call.overwrite_state = frozen();
   if (context.normalization == Normalization::torchscale) {
     return retention_torchscale(q, k, v, context.log_gamma, call);
   }
-  auto result = retention(q, k, v, context.log_gamma, call);
+  auto result = causal_retention(q, k, v, context.log_gamma, call);
   if (state != nullptr) state->tensors = {result.state};
   return result.out;
 }

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <retention/base/error.h>
+#include <retention/kernels/causal.h>
 #include <retention/ops/detail/retention_paths.h>
 #include <retention/ops/detail/shape_text.h>
 
@@ -61,22 +62,25 @@ void check_options(const Tensor& q, const Tensor& v, const RetentionOptions& opt
 
 }  // namespace
 
-RetentionResult retention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
-                          const RetentionOptions& options) {
+RetentionResult causal_retention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
+                                 const RetentionOptions& options) {
   check_tensors(q, k, v, log_gamma);
   check_options(q, v, options);
+  if (detail::retention_has_kernel(q, log_gamma)) return detail::retention_fast(q, k, v, log_gamma, options);
   return detail::retention_composed(q, k, v, log_gamma, options);
 }
 
-Tensor rotary(const Tensor& x, const Tensor& sin, const Tensor& cos, RotaryStyle style) {
-  const auto s = sin.unsqueeze(-2), c = cos.unsqueeze(-2);  // [B, T, 1, D / 2]
-  const bool interleaved = style == RotaryStyle::interleaved;
-  const auto half = x.size(-1) / 2;
-  const auto a = interleaved ? x.slice(-1, 0, x.size(-1), 2) : x.narrow(-1, 0, half);
-  const auto b = interleaved ? x.slice(-1, 1, x.size(-1), 2) : x.narrow(-1, half, half);
-  const auto first = a * c - b * s, second = a * s + b * c;
-  if (!interleaved) return torch::cat({first, second}, -1).to(x.scalar_type());
-  return torch::stack({first, second}, -1).flatten(-2).to(x.scalar_type());
+std::string retention_implementation(at::ScalarType type, std::string& reason) {
+  if (type != at::kFloat && type != at::kBFloat16) {
+    reason = "kernels take float and bfloat16";
+    return "ATen";
+  }
+  std::vector<retention::Declined> declined;
+  const char* name = retention::causal_implementation(&declined);
+  for (const auto& other : declined) {
+    reason += (reason.empty() ? "" : "; ") + other.implementation + ": " + other.reason;
+  }
+  return name == nullptr ? "ATen" : "kernel " + std::string(name);
 }
 
 Tensor decay_row_sum(const Tensor& log_gamma, const Tensor& positions) {

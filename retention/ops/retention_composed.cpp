@@ -66,13 +66,13 @@ RetentionResult retention_composed(const Tensor& q, const Tensor& k, const Tenso
     const int64_t chunk = options.form == Form::parallel ? tokens : options.form == Form::recurrent ? 1 : options.chunk;
     auto piece = attend_in_chunks(heads_first(a), heads_first(b) * options.k_scale, heads_first(c), slope,
                                   state.defined() ? state.to(type) : state, chunk);
-    return RetentionResult{piece.out.transpose(1, 2).to(q.scalar_type()), piece.state};
+    return RetentionResult{piece.out.transpose(1, 2), piece.state};
   };
   if (!options.ranges.defined() && q.size(1) > 0) return attend(q, k, v, options.state);
 
   const auto flat = [](const Tensor& x) { return x.reshape({1, -1, x.size(2), x.size(3)}); };
   const auto q_all = flat(q), k_all = flat(k), v_all = flat(v);
-  auto out = torch::zeros_like(v_all);
+  auto out = torch::zeros(v_all.sizes(), slope.options());
   const auto sequences = options.ranges.defined() ? options.ranges.size(0) : q.size(0);
   std::vector<Tensor> states;
   for (int64_t s = 0; s < sequences; ++s) {

@@ -22,7 +22,7 @@ struct Sequence {
         log_gamma(log_gamma_retnet(heads)) {}
 
   RetentionResult run(Form form, int64_t chunk = 1, const Tensor& state = {}) const {
-    return retention(q, k, v, log_gamma, {.form = form, .chunk = chunk, .k_scale = scale(), .state = state});
+    return causal_retention(q, k, v, log_gamma, {.form = form, .chunk = chunk, .k_scale = scale(), .state = state});
   }
   double scale() const { return 1 / std::sqrt(static_cast<double>(q.size(3))); }
   Sequence part(int64_t begin, int64_t end) const {
@@ -90,8 +90,8 @@ TEST_CASE("rows of different length equal their single runs", "[retention]") {
   const Sequence s(3, 20, 2, 8, 12, 31, at::kDouble);
   const auto ranges = torch::tensor({11, 20, 20, 33, 40, 60, 40, 40}, at::kLong).view({4, 2});
   for (const auto form : {Form::parallel, Form::recurrent, Form::chunkwise}) {
-    const auto result =
-        retention(s.q, s.k, s.v, s.log_gamma, {.form = form, .chunk = 6, .k_scale = s.scale(), .ranges = ranges});
+    const auto result = causal_retention(s.q, s.k, s.v, s.log_gamma,
+                                         {.form = form, .chunk = 6, .k_scale = s.scale(), .ranges = ranges});
     const auto flat = result.out.view({60, 2, 12});
     for (int64_t i = 0; i < 3; ++i) {
       const auto begin = ranges[i][0].item<int64_t>(), end = ranges[i][1].item<int64_t>();
@@ -172,6 +172,39 @@ TEST_CASE("a later token never changes an earlier output", "[retention]") {
   }
 }
 
+// By the definition, pair by pair.
+Tensor rotated_by_definition(const Tensor& x, const Tensor& sin, const Tensor& cos, RotaryStyle style) {
+  auto y = torch::empty_like(x, at::kDouble);
+  const auto half = x.size(3) / 2;
+  for (int64_t j = 0; j < half; ++j) {
+    const auto first = style == RotaryStyle::interleaved ? 2 * j : j;
+    const auto second = style == RotaryStyle::interleaved ? 2 * j + 1 : j + half;
+    const auto s = sin.select(-1, j).unsqueeze(-1).to(at::kDouble), c = cos.select(-1, j).unsqueeze(-1).to(at::kDouble);
+    const auto a = x.select(-1, first).to(at::kDouble), b = x.select(-1, second).to(at::kDouble);
+    y.select(-1, first) = a * c - b * s;
+    y.select(-1, second) = a * s + b * c;
+  }
+  return y;
+}
+
+TEST_CASE("rotary turns pairs, in every style and layout", "[rotary]") {
+  WorstDeviation worst("rotary op");
+  for (const auto style : {RotaryStyle::interleaved, RotaryStyle::half_split}) {
+    for (const int64_t tokens : {1, 7}) {
+      const auto wide = random_tensor({2, tokens, 3 * 8 + 5}, 61);
+      const auto x = wide.narrow(-1, 3, 24).unflatten(-1, {3, 8});
+      const auto phases = random_tensor({1, tokens, 4}, 62);
+      const auto sin = phases.sin(), cos = phases.cos();
+      const auto expected = rotated_by_definition(x, sin, cos, style);
+      CHECK(worst.add("values", deviation(rotary(x, sin, cos, style), expected)) < 1e-6);
+      const auto own = x.contiguous().detach().requires_grad_();
+      const auto weights = random_tensor(own.sizes(), 63);
+      (rotary(own, sin, cos, style) * weights).sum().backward();
+      CHECK(worst.add("gradient", deviation(own.grad(), rotated_by_definition(weights, -sin, cos, style))) < 1e-6);
+    }
+  }
+}
+
 TEST_CASE("decay row sums hold near and at gamma = 1", "[retention]") {
   const auto log_gamma = log_gamma_retnet(32);
   const auto sums = decay_row_sum(log_gamma, torch::tensor({0, 1, 100000}, at::kLong));
@@ -186,14 +219,14 @@ TEST_CASE("decay row sums hold near and at gamma = 1", "[retention]") {
 TEST_CASE("retention names what is wrong", "[retention]") {
   const Sequence s(1, 4, 2, 8, 12, 51, at::kFloat);
   const auto message = [&](const RetentionOptions& options, const Tensor& gamma) {
-    return message_of<InvalidArgument>([&] { retention(s.q, s.k, s.v, gamma, options); });
+    return message_of<InvalidArgument>([&] { causal_retention(s.q, s.k, s.v, gamma, options); });
   };
   CHECK_THAT(message({}, log_gamma_retnet(3)), Contains("log_gamma is [3]") && Contains("N=2"));
   CHECK_THAT(message({.form = Form::auto_}, s.log_gamma), Contains("auto"));
   CHECK_THAT(message({.form = Form::chunkwise, .chunk = 0}, s.log_gamma), Contains("chunk is 0"));
   CHECK_THAT(message({.state = torch::zeros({1, 2, 8, 11})}, s.log_gamma), Contains("[1, 2, 8, 11]"));
   CHECK_THAT(message({.ranges = torch::tensor({0, 5}, at::kLong).view({1, 2})}, s.log_gamma), Contains("[0, 5)"));
-  CHECK_THROWS_AS(retention(s.q, s.k, s.v.slice(1, 1), s.log_gamma, {}), InvalidArgument);
+  CHECK_THROWS_AS(causal_retention(s.q, s.k, s.v.slice(1, 1), s.log_gamma, {}), InvalidArgument);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ TEST_CASE("states branch, join and stay independent", "[state]") {
     auto joined = RetentionState::concat({first, second, first});
     const auto tokens = some_tokens(3, 4, 5);
     const auto together = model->forward(tokens, &joined);
-    auto branch = first.clone();
+    auto branch = first;
     CHECK(worst.add(name, deviation(together.slice(0, 2, 3), model->forward(tokens.slice(0, 2, 3), &branch))) < 1e-5);
     CHECK(worst.add(name, deviation(together.slice(0, 1, 2), model->forward(tokens.slice(0, 1, 2), &second))) < 1e-5);
     CHECK(first.positions == std::vector<int64_t>{12});

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <filesystem>
+
+#include <models/checkpoint.h>
+#include <retention/base/export.h>
+
+namespace retentive::models {
+
+/// Reads a folder as Hugging Face style libraries write it: `config.json`; the weights in `model.safetensors`,
+/// `pytorch_model.bin`, or shards that `model.safetensors.index.json` or `pytorch_model.bin.index.json` list; and
+/// `tokenizer.json` or `tokenizer.model` where there is one, which goes into the card.
+/// Throws CheckpointError for missing or damaged files, ConfigError for the configuration, Unsupported.
+RETENTIVE_API Checkpoint read_model_folder(const std::filesystem::path& folder);
+
+}  // namespace retentive::models

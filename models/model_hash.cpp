@@ -1,0 +1,39 @@
+#include <models/model_hash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+#include <vector>
+
+#include <models/sha256.h>
+#include <models/state_dict.h>
+
+namespace retentive::models {
+namespace {
+
+// Blocks of 64 bytes at even distances, first and last included.
+std::vector<std::byte> sample(const torch::Tensor& tensor) {
+  constexpr size_t kBlock = 64, kBlocks = 1024;
+  const auto values = tensor.contiguous();
+  const auto* bytes = static_cast<const std::byte*>(values.const_data_ptr());
+  const size_t size = values.nbytes();
+  if (size <= kBlock * kBlocks) return {bytes, bytes + size};
+  std::vector<std::byte> sampled(kBlock * kBlocks);
+  for (size_t i = 0; i < kBlocks; ++i) {
+    std::memcpy(sampled.data() + i * kBlock, bytes + (size - kBlock) * i / (kBlocks - 1), kBlock);
+  }
+  return sampled;
+}
+
+}  // namespace
+
+std::string model_hash(const torch::nn::Module& model) {
+  std::ostringstream list;
+  for (const auto& [name, tensor] : state_dict(model)) {
+    list << name << " " << tensor.dtype().name() << " " << tensor.sizes() << " " << sha256_hex(sample(tensor)) << "\n";
+  }
+  const std::string text = list.str();
+  return sha256_hex(std::as_bytes(std::span(text)));
+}
+
+}  // namespace retentive::models
