@@ -6,6 +6,7 @@
 
 #include <apps/command.h>
 #include <bench/kernels.h>
+#include <bench/language.h>
 #include <bench/latency.h>
 #include <bench/training.h>
 #include <retention/base/error.h>
@@ -33,6 +34,11 @@ struct TrainingFlags {
   std::string size = "224";
   bool json = false;
   bool serve = false;
+};
+
+struct LanguageFlags {
+  bench::LanguageOptions options;
+  bool json = false;
 };
 
 struct CompareFlags {
@@ -95,6 +101,13 @@ int training(TrainingFlags flags) {
   return kSuccess;
 }
 
+int language(const LanguageFlags& flags) {
+  const auto result =
+      bench::measure_language(flags.options, [](const std::string& line) { std::cerr << line << "\n"; });
+  std::cout << (flags.json ? bench::language_json(result) + "\n" : bench::language_text(result));
+  return kSuccess;
+}
+
 int compare(const CompareFlags& flags) {
   const auto result = bench::compare_latency(flags.before, flags.after);
   std::cout << result.text;
@@ -130,6 +143,19 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
   app.add_flag("--profile", flags.profile, "also a table of the time by operation");
 }
 
+void add_language_options(CLI::App& app, LanguageFlags& flags) {
+  auto& options = flags.options;
+  app.add_option("--models", options.models, "language models, with commas; retnet_medium by default")->delimiter(',');
+  app.add_option("--contexts", options.contexts, "tokens before decoding, with commas; 1024 by default")
+      ->delimiter(',');
+  add_enum_option(app, "--precision", options.precision, "number type of the network");
+  app.add_option("--batch", options.batch, "sequences at once; 1")->check(CLI::Range(1, 4096));
+  app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+  app.add_option("--steps", options.steps, "decoding steps that count; 40")->check(CLI::Range(1, 1'000'000));
+  app.add_flag("--by-token", options.by_token, "also read the prompts token by token");
+  app.add_flag("--json", flags.json, "one JSON object");
+}
+
 void add_kernel_options(CLI::App& app, KernelFlags& flags) {
   app.add_option("--filter", flags.filter, "only names that contain this");
   app.add_option("--threads", flags.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
@@ -148,6 +174,9 @@ Command bench_command() {
             auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
             auto* training_app = app.add_subcommand("training", "time training steps of one model");
             auto* kernel_app = app.add_subcommand("kernels", "check and time the MaSA kernels alone");
+            auto language_flags = std::make_shared<LanguageFlags>();
+            auto* language_app = app.add_subcommand("language", "time prompts and decoding of language models");
+            add_language_options(*language_app, *language_flags);
             auto* compare_app =
                 app.add_subcommand("compare", "two results of `bench latency --json`; exit 1 on a significant loss");
             app.require_subcommand(1);
@@ -161,6 +190,7 @@ Command bench_command() {
             return [=] {
               if (kernel_app->parsed()) return kernels(*kernel_flags);
               if (compare_app->parsed()) return compare(*compare_flags);
+              if (language_app->parsed()) return language(*language_flags);
               return training_app->parsed() ? training(*training_flags) : latency(*latency_flags);
             };
           }};

@@ -13,6 +13,7 @@ std::string reason_against(Precision precision) {
   const auto have = " (kernels run on " + std::string(enum_name(isa)) + ")";
   if (precision == Precision::bf16 && isa < Isa::avx512_bf16) return "bf16 needs AVX512-BF16" + have;
   if (precision == Precision::int8 && isa < Isa::avx512) return "int8 needs AVX-512 VNNI" + have;
+  if (precision == Precision::int4 && isa < Isa::avx2) return "int4 needs AVX2" + have;
   return {};
 }
 
@@ -22,17 +23,15 @@ Preparable::~Preparable() = default;
 
 Preparation::Preparation(const InferenceOptions& options)
     : precision_(options.precision), fallback_reason_(reason_against(options.precision)) {
-  if (options.precision == Precision::int4) {
-    throw Unsupported("[prepare_inference] precision int4 is for language models; use int8, bf16 or fp32");
-  }
   if (!fallback_reason_.empty()) precision_ = Precision::fp32;
-  const bool half = precision_ != Precision::fp32 && cpu_isa() == Isa::avx512_bf16;
+  // int4 products take float.
+  const bool half = precision_ != Precision::fp32 && precision_ != Precision::int4 && cpu_isa() == Isa::avx512_bf16;
   activation_type_ = half ? at::kBFloat16 : at::kFloat;
   report_.requested = options.precision;
 }
 
 Precision Preparation::conv_precision() const {
-  if (precision_ != Precision::int8) return precision_;
+  if (precision_ != Precision::int8 && precision_ != Precision::int4) return precision_;
   return activation_type_ == at::kBFloat16 ? Precision::bf16 : Precision::fp32;
 }
 
