@@ -29,8 +29,13 @@ void print_report(const ConvertArguments& arguments, const models::ConvertReport
   if (!report.taken.empty()) std::cout << " of " << report.taken;
   if (report.card.config) {
     std::cout << ", " << (report.card.name.empty() ? models::family_name(*report.card.config) : report.card.name);
-    std::cout << ", " << models::num_classes(*report.card.config) << " classes, " << report.card.labels.size()
-              << " labels";
+    if (const auto* language = std::get_if<models::RetnetConfig>(&*report.card.config)) {
+      std::cout << ", " << language->vocab_size << " tokens, " << (report.card.tokenizer.empty() ? "no" : "with its")
+                << " tokenizer";
+    } else {
+      std::cout << ", " << models::num_classes(*report.card.config) << " classes, " << report.card.labels.size()
+                << " labels";
+    }
   } else {
     std::cout << ", no configuration";
   }

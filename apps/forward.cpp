@@ -73,9 +73,9 @@ models::NamedTensors run(const Flags& flags, const Network& network, const model
 }
 
 int forward(const Flags& flags) {
-  models::check_options(flags.run, "forward");
   check_outputs(flags);
   const auto network = load(flags);
+  models::check_options(flags.run, "forward", std::holds_alternative<models::RetnetConfig>(network.config));
   if (!flags.eager) nn::prepare_inference(*network.model, {.precision = flags.run.precision});
   const auto inputs = models::read_tensors(flags.inputs);
   const auto outputs = run(flags, network, inputs.tensors);

@@ -27,7 +27,7 @@ struct Flags {
   bool interactive = false;
   bool json = false;
   bool echo = false;
-  models::GeneratorOptions run;
+  models::LanguageModelOptions run;
   models::TextOptions text;
 };
 
@@ -140,8 +140,9 @@ Action setup(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("--weights", flags->weights, "weights file, or a folder with config.json and weights")->required();
   auto* prompt = app.add_option("--prompt", flags->prompt, "text to continue");
-  app.add_option("--prompt-file", flags->prompt_file, "file with the text to continue; - for standard input")
-      ->excludes(prompt);
+  auto* prompt_file =
+      app.add_option("--prompt-file", flags->prompt_file, "file with the text to continue; - for standard input")
+          ->excludes(prompt);
   app.add_option("-n,--max-new-tokens", flags->text.max_new_tokens, "new tokens at most")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
@@ -162,7 +163,8 @@ Action setup(CLI::App& app) {
   app.add_option("--save-state", flags->save_state, "file for the state after the text")->group("State");
   app.add_option("--load-state", flags->load_state, "go on from a saved state")->group("State");
   app.add_flag("-i,--interactive", flags->interactive, "continue line after line from standard input")
-      ->excludes(prompt);
+      ->excludes(prompt)
+      ->excludes(prompt_file);
   app.add_flag("--json", flags->json, "one JSON object a line: {\"text\"} for each piece, then {\"done\", ...}");
   app.callback([flags, prompt] { flags->prompt_given = prompt->count() > 0; });
   return [flags] { return run_generate(*flags); };

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <models/checkpoint.h>
+#include <models/detail/weights_file.h>
 #include <models/formats/pth.h>
 #include <models/formats/safetensors.h>
 #include <models/language_keys.h>
@@ -18,7 +19,6 @@ Checkpoint from_safetensors(const formats::SafetensorsFile& file) {
   checkpoint.card = parse_card(file.metadata(), file.name());
   for (const auto& view : file.tensors()) checkpoint.tensors.push_back({view.name, to_torch(view, file.owner())});
   strip_module_prefix(checkpoint.tensors, checkpoint.path);
-  to_native_keys(checkpoint.tensors, checkpoint.path);
   return checkpoint;
 }
 
@@ -32,7 +32,6 @@ NamedTensors take(const formats::PthFile& file, const StateLocation& state, Chec
   checkpoint.taken = state.key;
   auto tensors = read_state(file, state, checkpoint.warnings);
   strip_module_prefix(tensors, file.name());
-  to_native_keys(tensors, file.name());
   return tensors;
 }
 
@@ -67,9 +66,7 @@ Checkpoint from_pth(const formats::PthFile& file, Prefer prefer) {
 
 }  // namespace
 
-Checkpoint read_checkpoint(const std::filesystem::path& path, Prefer prefer) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return read_model_folder(path);
+Checkpoint detail::read_weights_file(const std::filesystem::path& path, Prefer prefer) {
   if (formats::detect_format(path) == formats::WeightsFormat::pth) {
     return from_pth(formats::PthFile::open(path), prefer);
   }
@@ -81,8 +78,18 @@ Checkpoint read_checkpoint(const std::filesystem::path& path, Prefer prefer) {
   return checkpoint;
 }
 
+Checkpoint read_checkpoint(const std::filesystem::path& path, Prefer prefer) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return read_model_folder(path);
+  auto checkpoint = detail::read_weights_file(path, prefer);
+  to_native_keys(checkpoint.tensors, checkpoint.path);
+  return checkpoint;
+}
+
 Checkpoint read_checkpoint(std::span<const std::byte> bytes, const std::string& name) {
-  return from_safetensors(formats::SafetensorsFile::from_bytes(bytes, name));
+  auto checkpoint = from_safetensors(formats::SafetensorsFile::from_bytes(bytes, name));
+  to_native_keys(checkpoint.tensors, checkpoint.path);
+  return checkpoint;
 }
 
 }  // namespace retentive::models

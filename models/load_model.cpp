@@ -7,8 +7,10 @@
 namespace retentive::models {
 namespace {
 
-// These say how to train a model, not what its weights are.
-bool is_training_field(const std::string& name) { return name == "drop_path_rate" || name == "layer_scale_init"; }
+// These say how to train or run a model, not what its weights are.
+bool is_training_field(const std::string& name) {
+  return name == "drop_path_rate" || name == "layer_scale_init" || name == "dropout" || name == "chunk_size";
+}
 
 void refuse_conflict(const Checkpoint& checkpoint, const std::string& chosen, const ModelConfig& config) {
   for (const auto& [name, left, right] : config_differences(config, *checkpoint.card.config)) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include <models/config_json.h>
+#include <models/detail/weights_file.h>
 #include <models/language_keys.h>
 #include <models/tokenizers/tokenizer.h>
 #include <retention/base/error.h>
@@ -56,7 +57,7 @@ Checkpoint read_shards(const fs::path& index) {
     if (!fs::is_regular_file(path, ignored)) {
       throw CheckpointError("[" + index.string() + "] lists " + name + ", which is not there; download all shards");
     }
-    auto shard = read_checkpoint(path);
+    auto shard = detail::read_weights_file(path);
     for (auto& entry : shard.tensors) {
       if (!seen.insert(entry.name).second) {
         throw CheckpointError("[" + path.string() + "] holds " + entry.name + ", and another shard does too");
@@ -66,13 +67,12 @@ Checkpoint read_shards(const fs::path& index) {
     std::move(shard.warnings.begin(), shard.warnings.end(), std::back_inserter(whole.warnings));
     whole.format = shard.format;
   }
-  to_native_keys(whole.tensors, index.string());
   return whole;
 }
 
 Checkpoint read_weights(const fs::path& folder) {
   if (const auto index = first_there(folder, kIndexFiles); !index.empty()) return read_shards(index);
-  if (const auto file = first_there(folder, kWholeFiles); !file.empty()) return read_checkpoint(file);
+  if (const auto file = first_there(folder, kWholeFiles); !file.empty()) return detail::read_weights_file(file);
   throw CheckpointError("[" + folder.string() +
                         "] holds no weights; model.safetensors, pytorch_model.bin or an index of shards "
                         "(model.safetensors.index.json, pytorch_model.bin.index.json) is accepted");
@@ -90,6 +90,7 @@ Checkpoint read_model_folder(const fs::path& folder) {
   }
   auto checkpoint = read_weights(folder);
   checkpoint.path = folder.string();
+  to_native_keys(checkpoint.tensors, checkpoint.path);
   checkpoint.card.config = parse_upstream_config(read_config_text(config.string()), config.string());
   if (const auto tokenizer = first_there(folder, kTokenizers); !tokenizer.empty()) {
     try {

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <vector>
 
+#include <models/config.h>
 #include <models/sha256.h>
 #include <models/state_dict.h>
 
@@ -27,8 +28,12 @@ std::vector<std::byte> sample(const torch::Tensor& tensor) {
 
 }  // namespace
 
-std::string model_hash(const torch::nn::Module& model) {
+std::string model_hash(const RetnetImpl& model) {
+  auto config = model.config();
+  config.chunk_size = RetnetConfig{}.chunk_size;
+  config.dropout = config.drop_path_rate = 0;
   std::ostringstream list;
+  list << model_config_json(config) << "\n";
   for (const auto& [name, tensor] : state_dict(model)) {
     list << name << " " << tensor.dtype().name() << " " << tensor.sizes() << " " << sha256_hex(sample(tensor)) << "\n";
   }

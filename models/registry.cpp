@@ -34,10 +34,28 @@ void check_size(const RmtConfig& config) {
   require("num_classes", static_cast<double>(config.num_classes), kMostClasses);
 }
 
+struct ParameterCounter {
+  double operator()(const RmtConfig& config) const {
+    return static_cast<double>(count_parameters(vision::RmtImpl(config)));
+  }
+
+  // In double: a hostile file's sizes overflow integers.
+  double operator()(const RetnetConfig& c) const {
+    const auto dim = static_cast<double>(c.dim), value = static_cast<double>(c.value_dim);
+    const bool gated = c.mixer == MixerKind::retention;
+    const double mixer = 2 * dim * dim + (gated ? 3 : 2) * dim * value;
+    const double head_norm = gated && c.dialect == RetnetDialect::fla ? static_cast<double>(c.value_head_dim()) : 0;
+    const double block = mixer + head_norm + 3 * dim * static_cast<double>(c.ffn_dim) + 2 * dim;
+    const double tables = (c.tie_embeddings ? 1 : 2) * static_cast<double>(c.vocab_size) * dim;
+    const double norms = (c.layernorm_embedding ? dim : 0) + (c.pre_norm ? dim : 0);
+    return tables + static_cast<double>(c.num_layers) * block + norms;
+  }
+};
+
 void check_size(const RetnetConfig& config) {
   // Four times the largest published one: a hostile file must not build modules until memory ends.
   constexpr double kMost = 2e11;
-  const auto parameters = static_cast<double>(count_parameters(ModelConfig(config)));
+  const double parameters = ParameterCounter{}(config);
   if (parameters <= kMost && config.num_layers <= 4096) return;
   std::ostringstream text;
   text << "[models] this RetNet has " << parameters << " parameters in " << config.num_layers << " layers; at most "
@@ -53,20 +71,6 @@ struct Builder {
   std::shared_ptr<torch::nn::Module> operator()(const RetnetConfig& config) const {
     check_size(config);
     return std::make_shared<RetnetImpl>(config);
-  }
-};
-
-struct ParameterCounter {
-  int64_t operator()(const RmtConfig& config) const { return count_parameters(vision::RmtImpl(config)); }
-
-  int64_t operator()(const RetnetConfig& c) const {
-    const bool gated = c.mixer == MixerKind::retention;
-    const int64_t mixer = 2 * c.dim * c.dim + (gated ? 3 : 2) * c.dim * c.value_dim;
-    const int64_t head_norm = gated && c.dialect == RetnetDialect::fla ? c.value_head_dim() : 0;
-    const int64_t block = mixer + head_norm + 3 * c.dim * c.ffn_dim + 2 * c.dim;
-    const int64_t tables = (c.tie_embeddings ? 1 : 2) * c.vocab_size * c.dim;
-    const int64_t norms = (c.layernorm_embedding ? c.dim : 0) + (c.pre_norm ? c.dim : 0);
-    return tables + c.num_layers * block + norms;
   }
 };
 
@@ -132,7 +136,7 @@ std::shared_ptr<vision::BackboneImpl> build_backbone(const ModelConfig& config, 
 
 int64_t count_parameters(const ModelConfig& config) {
   validate(config);
-  return std::visit(ParameterCounter{}, config);
+  return static_cast<int64_t>(std::visit(ParameterCounter{}, config));
 }
 
 }  // namespace retentive::models

@@ -1,6 +1,7 @@
 #include <models/retention_state.h>
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 #include <sstream>
 
@@ -9,6 +10,7 @@
 #include <models/sha256.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
+#include <retention/nn/causal_attention.h>
 
 namespace retentive::models {
 namespace {
@@ -23,13 +25,13 @@ std::string tensor_name(size_t layer, size_t index) {
   return "layers." + std::to_string(layer) + "." + std::to_string(index);
 }
 
-// Of all names, shapes and bytes.
-std::string checksum(const NamedTensors& tensors) {
-  std::vector<std::string> lines;  // sorted: a file has its own order
+// Of all names, types, shapes and bytes, and of what the file says about itself.
+std::string checksum(const NamedTensors& tensors, const std::string& header) {
+  std::vector<std::string> lines = {header};  // sorted: a file has its own order
   for (const auto& [name, tensor] : tensors) {
     const auto values = tensor.contiguous();
     std::ostringstream line;
-    line << name << " " << tensor.sizes() << " "
+    line << name << " " << tensor.dtype().name() << " " << tensor.sizes() << " "
          << sha256_hex({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()}) << "\n";
     lines.push_back(line.str());
   }
@@ -43,11 +45,16 @@ std::string entry(const TensorFile& file, const std::string& key) {
   return found == file.metadata.end() ? "" : found->second;
 }
 
+std::string header_of(const std::string& layers, const std::string& model_hash) {
+  return "version " + std::string(kVersion) + " layers " + layers + " model " + model_hash + "\n";
+}
+
 template <class F>
 std::vector<nn::LayerState> map_layers(const std::vector<nn::LayerState>& layers, const F& fn) {
   std::vector<nn::LayerState> mapped(layers.size());
   for (size_t i = 0; i < layers.size(); ++i) {
-    for (const auto& tensor : layers[i].tensors) mapped[i].tensors.push_back(tensor.dim() == 0 ? tensor : fn(tensor));
+    for (const auto& tensor : nn::without_spare_room(layers[i]).tensors)
+      mapped[i].tensors.push_back(tensor.dim() == 0 ? tensor : fn(tensor));
   }
   return mapped;
 }
@@ -58,15 +65,20 @@ void check_alike(const RetentionState& a, const RetentionState& b) {
   };
   if (a.layers.size() != b.layers.size()) fail("the states have different numbers of layers");
   for (size_t i = 0; i < a.layers.size(); ++i) {
-    const auto &left = a.layers[i].tensors, &right = b.layers[i].tensors;
+    const auto left = nn::without_spare_room(a.layers[i]).tensors, right = nn::without_spare_room(b.layers[i]).tensors;
     if (left.size() != right.size()) fail("only one of the states has seen tokens, or their mixers differ");
     for (size_t j = 0; j < left.size(); ++j) {
       if (left[j].dim() == 0 && !left[j].equal(right[j])) fail("the attention caches have different lengths");
-      if (left[j].dim() > 0 && left[j].sizes().slice(1) != right[j].sizes().slice(1)) {
+      if (left[j].dim() > 0 && left[j].sizes().slice(2) != right[j].sizes().slice(2)) {
         fail("layer " + std::to_string(i) + " differs in shape");
       }
     }
   }
+}
+
+void refuse_pending(const RetentionState& state) {
+  if (state.pending.empty()) return;
+  throw StateError("[state] the state has tokens that were not fed yet; run them through the model first");
 }
 
 }  // namespace
@@ -90,6 +102,7 @@ RetentionState::RetentionState(const RetentionState& other)
 RetentionState& RetentionState::operator=(const RetentionState& other) { return *this = RetentionState(other); }
 
 RetentionState RetentionState::select(const std::vector<int64_t>& wanted) const {
+  refuse_pending(*this);
   RetentionState chosen;
   for (const auto row : wanted) {
     if (row < 0 || row >= rows()) {
@@ -108,13 +121,14 @@ RetentionState RetentionState::concat(const std::vector<RetentionState>& states)
   RetentionState joined;
   joined.layers.resize(states.front().layers.size());
   for (const auto& state : states) {
+    refuse_pending(state);
     check_alike(states.front(), state);
     joined.positions.insert(joined.positions.end(), state.positions.begin(), state.positions.end());
   }
   for (size_t i = 0; i < joined.layers.size(); ++i) {
     for (size_t j = 0; j < states.front().layers[i].tensors.size(); ++j) {
       std::vector<Tensor> parts;
-      for (const auto& state : states) parts.push_back(state.layers[i].tensors[j]);
+      for (const auto& state : states) parts.push_back(nn::without_spare_room(state.layers[i]).tensors[j]);
       joined.layers[i].tensors.push_back(parts.front().dim() == 0 ? parts.front() : torch::cat(parts));
     }
   }
@@ -125,15 +139,15 @@ void RetentionState::save(const std::filesystem::path& path, const std::string& 
   NamedTensors tensors = {{kPositions, torch::tensor(positions, at::kLong)},
                           {kPending, torch::tensor(pending, at::kLong)}};
   for (size_t i = 0; i < layers.size(); ++i) {
-    for (size_t j = 0; j < layers[i].tensors.size(); ++j) {
-      tensors.push_back({tensor_name(i, j), layers[i].tensors[j].contiguous()});
-    }
+    const auto layer = nn::without_spare_room(layers[i]).tensors;
+    for (size_t j = 0; j < layer.size(); ++j) tensors.push_back({tensor_name(i, j), layer[j].contiguous()});
   }
+  const auto count = std::to_string(layers.size());
   write_tensors(path, tensors,
                 {{"retentive.state.version", kVersion},
-                 {"retentive.state.layers", std::to_string(layers.size())},
+                 {"retentive.state.layers", count},
                  {"retentive.state.model", model_hash},
-                 {"retentive.state.sha256", checksum(tensors)}});
+                 {"retentive.state.sha256", checksum(tensors, header_of(count, model_hash))}});
 }
 
 RetentionState RetentionState::load(const std::filesystem::path& path, const std::string& model_hash) {
@@ -145,7 +159,8 @@ RetentionState RetentionState::load(const std::filesystem::path& path, const std
   if (entry(file, "version") != kVersion) {
     throw damaged("has the version " + entry(file, "version") + ", and " + kVersion + " is understood");
   }
-  if (entry(file, "sha256") != checksum(file.tensors)) throw damaged("is damaged: its checksum does not fit");
+  const auto header = header_of(entry(file, "layers"), entry(file, "model"));
+  if (entry(file, "sha256") != checksum(file.tensors, header)) throw damaged("is damaged: its checksum does not fit");
   if (entry(file, "model") != model_hash) {
     throw StateError("[" + path.string() + "] is the state of another model (" + entry(file, "model").substr(0, 12) +
                      ", not " + model_hash.substr(0, 12) + "); load it with the weights it was saved with");
@@ -157,7 +172,11 @@ RetentionState RetentionState::load(const std::filesystem::path& path, const std
     return std::vector<int64_t>(values, values + tensor->numel());
   };
   const auto positions = integers(kPositions);
-  RetentionState state(static_cast<int64_t>(positions.size()), std::atoll(entry(file, "layers").c_str()));
+  int64_t layers = 0;
+  const auto text = entry(file, "layers");
+  std::from_chars(text.data(), text.data() + text.size(), layers);
+  if (layers < 1 || layers > 1 << 16 || positions.empty()) throw damaged("has no layers or no rows");
+  RetentionState state(static_cast<int64_t>(positions.size()), layers);
   state.positions = positions;
   state.pending = integers(kPending);
   for (size_t i = 0; i < state.layers.size(); ++i) {

@@ -2,8 +2,10 @@
 
 #include <models/retnet.h>
 #include <retention/base/error.h>
+#include <retention/nn/causal_attention.h>
 #include <retention/ops/detail/shape_text.h>
 #include <retention/ops/position.h>
+#include <retention/ops/retention.h>
 
 namespace retentive::models {
 namespace {
@@ -97,6 +99,38 @@ RetnetImpl::RetnetImpl(const RetnetConfig& config) : config_(config) {
 
 RetnetImpl::~RetnetImpl() = default;
 
+void RetnetImpl::check_state(const RetentionState& state) const {
+  const auto bad = [](const std::string& what) {
+    throw StateError("[retnet] the state " + what + "; it is not of this model: begin with new_state()");
+  };
+  if (static_cast<int64_t>(state.layers.size()) != config_.num_layers) {
+    bad("has " + std::to_string(state.layers.size()) + " layers, the model " + std::to_string(config_.num_layers));
+  }
+  if (state.positions.empty()) bad("has no rows");
+  for (const auto position : state.positions) {
+    if (position < 0) bad("has the position " + std::to_string(position));
+  }
+  for (const auto token : state.pending) {
+    if (token < 0 || token >= config_.vocab_size) bad("has the pending token " + std::to_string(token));
+  }
+  if (state.rows() != 1 && !state.pending.empty()) bad("has pending tokens and several rows");
+  const bool retention = config_.mixer == MixerKind::retention;
+  const std::vector<int64_t> shape = {state.rows(), config_.num_heads, config_.key_head_dim(),
+                                      config_.value_head_dim()};
+  for (const auto& layer : state.layers) {
+    const auto& tensors = layer.tensors;
+    if (tensors.empty()) continue;
+    if (retention &&
+        (tensors.size() != 1 || tensors[0].sizes() != at::IntArrayRef(shape) || !tensors[0].is_floating_point())) {
+      bad("has a layer of another shape");
+    }
+    if (!retention && !nn::is_attention_cache(layer, state.rows(), config_.num_heads, config_.key_head_dim(),
+                                              config_.value_head_dim())) {
+      bad("has a cache of another shape");
+    }
+  }
+}
+
 Form RetnetImpl::resolve(Form form, int64_t tokens) const {
   if (form != Form::auto_) return form;
   if (tokens == 1) return Form::recurrent;
@@ -106,6 +140,13 @@ Form RetnetImpl::resolve(Form form, int64_t tokens) const {
 nn::SequenceContext RetnetImpl::context_of(const Tensor& tokens, const RetentionState* state,
                                            const SequenceCall& call) const {
   const auto normalization = call.normalization.value_or(config_.normalization);
+  if (normalization == Normalization::torchscale &&
+      (config_.dialect == RetnetDialect::fla || config_.mixer == MixerKind::attention)) {
+    fail("normalization \"torchscale\" is for retention of the torchscale dialect; use \"exact\"");
+  }
+  if (call.chunk < 0) fail("chunk is " + std::to_string(call.chunk) + "; 0 (the model's) or more tokens are accepted");
+  if (call.ranges.defined()) check_sequence_ranges(call.ranges, tokens.numel());
+  if (state != nullptr) check_state(*state);
   check_call(tokens, state, call, normalization);
   nn::SequenceContext context{.form = resolve(call.form, tokens.size(1)),
                               .chunk = call.chunk > 0 ? call.chunk : config_.chunk_size,

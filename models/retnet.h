@@ -82,6 +82,9 @@ class RETENTIVE_API RetnetImpl : public torch::nn::Module, public nn::Preparable
   /// The form that `auto_` stands for: recurrent for one token, parallel for up to one chunk, else chunkwise.
   Form resolve(Form form, int64_t tokens) const;
 
+  /// Throws StateError unless `state` has the layers, shapes and types of this model's states.
+  void check_state(const RetentionState& state) const;
+
   /// Before the first token of `rows` sequences.
   RetentionState new_state(int64_t rows) const { return {rows, config_.num_layers}; }
 

@@ -31,7 +31,7 @@ void RetnetConfig::validate() const {
   check_rate("dropout", dropout);
   check_rate("drop_path_rate", drop_path_rate);
   const auto heads = " and num_heads is " + std::to_string(num_heads);
-  if (dim % (2 * num_heads) != 0) {
+  if (dim % num_heads != 0 || (dim / num_heads) % 2 != 0) {
     fail("dim is " + std::to_string(dim) + heads + "; dim must be heads times an even width; change one of them");
   }
   if (value_dim % num_heads != 0) {

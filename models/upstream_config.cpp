@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <models/config_json.h>
 #include <models/language_keys.h>
 
@@ -29,7 +31,9 @@ class Reader {
   }
 
   [[noreturn]] void refuse(const char* key, const std::string& why) const {
-    throw Unsupported("[" + where_ + "] " + key + " is " + object_.at(key).dump() + "; " + why);
+    const auto found = object_.find(key);
+    const auto held = found == object_.end() ? std::string("absent") : found->dump();
+    throw Unsupported("[" + where_ + "] " + key + " is " + held + "; " + why);
   }
 
  private:
@@ -53,14 +57,14 @@ RetnetConfig huggingface(const Reader& read) {
   config.ffn_dim = read.integer("decoder_ffn_embed_dim");
   config.num_layers = read.integer("decoder_layers");
   config.num_heads = read.integer("decoder_retention_heads");
-  config.activation = activation(read, "activation_fn", "swish");
+  config.activation = activation(read, "activation_fn", "gelu");
   config.decay = read.value("use_lm_decay", false) ? RetnetDecay::log_linspace : RetnetDecay::retnet;
   config.scale_embedding = !read.value("no_scale_embedding", true);
   config.layernorm_embedding = read.value("layernorm_embedding", false);
   config.tie_embeddings =
       read.value("tie_word_embeddings", false) || read.value("share_decoder_input_output_embed", false);
-  config.pre_norm = read.value("decoder_normalize_before", true);
   config.deepnorm = read.value("deepnorm", false);
+  config.pre_norm = read.value("decoder_normalize_before", !config.deepnorm);
   config.norm_eps = read.value("layernorm_eps", 1e-6);
   config.dropout = read.value("dropout", 0.0);
   config.drop_path_rate = read.value("drop_path_rate", 0.0);
@@ -68,10 +72,17 @@ RetnetConfig huggingface(const Reader& read) {
   return config;
 }
 
+// size * factor, the factor under `key`.
+int64_t scaled(const Reader& read, int64_t size, const char* key, double fallback) {
+  const double product = static_cast<double>(size) * read.value(key, fallback);
+  if (!(std::abs(product) <= 1e9)) read.refuse(key, "it makes a width that no model has");
+  return static_cast<int64_t>(product);
+}
+
 int64_t fla_hidden(const Reader& read, int64_t dim) {
   const auto given = read.value<std::optional<int64_t>>("intermediate_size", std::nullopt);
   if (given) return *given;
-  const auto width = static_cast<int64_t>(static_cast<double>(dim) * read.value("hidden_ratio", 2.0) * 2 / 3);
+  const auto width = scaled(read, dim, "hidden_ratio", 2.0) * 2 / 3;
   return 256 * ((width + 255) / 256);
 }
 
@@ -90,7 +101,7 @@ RetnetConfig fla(const Reader& read) {
     read.refuse("num_kv_heads", "keys and values shared by heads are not supported");
   }
   if (read.value("expand_k", 1.0) != 1.0) read.refuse("expand_k", "keys as wide as the model (1) are supported");
-  config.value_dim = static_cast<int64_t>(static_cast<double>(config.dim) * read.value("expand_v", 2.0));
+  config.value_dim = scaled(read, config.dim, "expand_v", 2.0);
   config.ffn_dim = fla_hidden(read, config.dim);
   config.activation = activation(read, "hidden_act", "swish");
   config.tie_embeddings = read.value("tie_word_embeddings", false);

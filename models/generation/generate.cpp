@@ -1,3 +1,4 @@
+#include <models/generation/detail/tokens.h>
 #include <models/generation/generate.h>
 
 #include <algorithm>
@@ -19,10 +20,6 @@ std::span<const float> values(const Tensor& logits) {
   return {logits.const_data_ptr<float>(), static_cast<size_t>(logits.numel())};
 }
 
-bool holds(const std::vector<int64_t>& tokens, int64_t token) {
-  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
-}
-
 void check_rows(const RetentionState& state) {
   if (state.rows() == 1) return;
   throw InvalidArgument("[generate] the state has " + std::to_string(state.rows()) +
@@ -31,11 +28,25 @@ void check_rows(const RetentionState& state) {
 
 }  // namespace
 
+void detail::ban(Tensor& logits, const std::vector<int64_t>& tokens) {
+  if (!tokens.empty()) logits.index_fill_(-1, torch::tensor(tokens, at::kLong), -INFINITY);
+}
+
+std::vector<int64_t> detail::pending_and(const RetentionState& state, std::span<const int64_t> prompt) {
+  std::vector<int64_t> tokens = state.pending;
+  tokens.insert(tokens.end(), prompt.begin(), prompt.end());
+  return tokens;
+}
+
 Tensor prefill(RetnetImpl& model, RetentionState& state, std::span<const int64_t> prompt, int64_t segment) {
   if (prompt.empty()) {
     throw InvalidArgument("[generate] the prompt has no tokens; give some text, or a state that was saved before");
   }
   check_rows(state);
+  if (segment < 1) {
+    throw InvalidArgument("[generate] prefill_segment is " + std::to_string(segment) +
+                          "; at least 1 token is accepted");
+  }
   const c10::InferenceMode inference;
   Tensor features;
   for (size_t begin = 0; begin < prompt.size(); begin += static_cast<size_t>(segment)) {
@@ -45,18 +56,16 @@ Tensor prefill(RetnetImpl& model, RetentionState& state, std::span<const int64_t
   return model.forward_head(features.narrow(1, features.size(1) - 1, 1)).flatten().to(at::kFloat).contiguous();
 }
 
-GenerationResult generate(RetnetImpl& model, RetentionState& state, std::span<const int64_t> prompt,
+GenerationResult generate(RetnetImpl& model, RetentionState& state, Sampler& sampler, std::span<const int64_t> prompt,
                           std::vector<int64_t>& history, const GenerationOptions& options,
                           const std::function<bool(int64_t token)>& on_token) {
-  Sampler sampler(options.sampling);
-  std::vector<int64_t> fed = state.pending;
-  state.pending.clear();
-  fed.insert(fed.end(), prompt.begin(), prompt.end());
-  history.insert(history.end(), prompt.begin(), prompt.end());
   const c10::InferenceMode inference;
+  auto logits = prefill(model, state, detail::pending_and(state, prompt), options.prefill_segment);
+  state.pending.clear();
+  history.insert(history.end(), prompt.begin(), prompt.end());
   GenerationResult result;
-  auto logits = prefill(model, state, fed, options.prefill_segment);
   while (static_cast<int64_t>(result.tokens.size()) < options.max_new_tokens) {
+    detail::ban(logits, options.banned);
     const auto token = sampler.sample(values(logits), history);
     result.tokens.push_back(token);
     history.push_back(token);
@@ -65,7 +74,7 @@ GenerationResult generate(RetnetImpl& model, RetentionState& state, std::span<co
       result.reason = FinishReason::stopped;
       break;
     }
-    if (holds(options.stop_tokens, token)) {
+    if (detail::holds(options.stop_tokens, token)) {
       result.reason = FinishReason::stop_token;
       break;
     }
@@ -76,60 +85,6 @@ GenerationResult generate(RetnetImpl& model, RetentionState& state, std::span<co
   return result;
 }
 
-std::vector<Beam> beam_search(RetnetImpl& model, const RetentionState& state, std::span<const int64_t> prompt,
-                              const BeamOptions& options) {
-  if (options.num_beams < 1) {
-    throw InvalidArgument("[generate] num_beams is " + std::to_string(options.num_beams) + "; at least 1 is accepted");
-  }
-  const c10::InferenceMode inference;
-  auto running = state;
-  std::vector<int64_t> fed = running.pending;
-  running.pending.clear();
-  fed.insert(fed.end(), prompt.begin(), prompt.end());
-  auto scores = torch::log_softmax(prefill(model, running, fed), -1).unsqueeze(0);  // [beams, V]
-  const auto score_of = [&](const Beam& beam) {
-    return beam.log_probability / std::pow(static_cast<double>(beam.tokens.size()), options.length_penalty);
-  };
-  const auto better = [](const Beam& a, const Beam& b) { return a.score > b.score; };
-  std::vector<Beam> alive = {Beam{}}, finished;
-  const auto wanted = static_cast<size_t>(options.num_beams);
-  for (int64_t step = 0; step < options.max_new_tokens; ++step) {
-    const auto vocabulary = scores.size(1);
-    for (int64_t i = 0; i < scores.size(0); ++i) scores[i] += alive[static_cast<size_t>(i)].log_probability;
-    // Twice as many as beams: every beam may end in a stop token, and others must go on.
-    const auto count = std::min<int64_t>(2 * options.num_beams, scores.numel());
-    const auto [best, index] = scores.flatten().topk(count);
-    std::vector<Beam> next;
-    std::vector<int64_t> parents;
-    for (int64_t i = 0; i < count && next.size() < wanted; ++i) {
-      const auto flat = index[i].item<int64_t>(), parent = flat / vocabulary, token = flat % vocabulary;
-      Beam beam = alive[static_cast<size_t>(parent)];
-      beam.tokens.push_back(token);
-      beam.log_probability = best[i].item<double>();
-      beam.score = score_of(beam);
-      if (holds(options.stop_tokens, token)) {
-        finished.push_back(std::move(beam));
-      } else {
-        next.push_back(std::move(beam));
-        parents.push_back(parent);
-      }
-    }
-    alive = std::move(next);
-    std::sort(finished.begin(), finished.end(), better);
-    const bool settled = finished.size() >= wanted && finished[wanted - 1].score >= alive.front().score;
-    if (alive.empty() || settled || step + 1 == options.max_new_tokens) break;
-    running = running.select(parents);
-    std::vector<int64_t> last;
-    for (const auto& beam : alive) last.push_back(beam.tokens.back());
-    const auto tokens = torch::tensor(last, at::kLong).unsqueeze(1);  // [beams, 1]
-    scores = torch::log_softmax(model.forward(tokens, &running).select(1, 0).to(at::kFloat), -1);
-  }
-  finished.insert(finished.end(), alive.begin(), alive.end());
-  std::sort(finished.begin(), finished.end(), better);
-  finished.resize(std::min(finished.size(), wanted));
-  return finished;
-}
-
 std::vector<int64_t> BatchDecoder::other_rows(size_t row) const {
   std::vector<int64_t> others(rows_.size());
   std::iota(others.begin(), others.end(), 0);
@@ -138,11 +93,12 @@ std::vector<int64_t> BatchDecoder::other_rows(size_t row) const {
 }
 
 int64_t BatchDecoder::add(std::span<const int64_t> prompt, const SamplingOptions& sampling) {
+  Sampler sampler(sampling);
   auto state = model_->new_state(1);
   auto logits = prefill(*model_, state, prompt);
   const c10::InferenceMode inference;
   state_ = rows_.empty() ? std::move(state) : RetentionState::concat({state_, state});
-  rows_.push_back({next_id_, Sampler(sampling), {prompt.begin(), prompt.end()}, logits});
+  rows_.push_back({next_id_, sampler, {prompt.begin(), prompt.end()}, logits});
   return next_id_++;
 }
 
@@ -163,16 +119,18 @@ std::vector<BatchDecoder::Token> BatchDecoder::step() {
   std::vector<Token> chosen;
   if (rows_.empty()) return chosen;
   std::vector<int64_t> tokens;
-  for (auto& row : rows_) {
+  auto drawn = rows_;  // kept only when every row could draw
+  for (auto& row : drawn) {
     tokens.push_back(row.sampler.sample(values(row.logits), row.history));
     row.history.push_back(tokens.back());
     chosen.push_back({row.id, tokens.back()});
   }
   const c10::InferenceMode inference;
   const auto logits = model_->forward(torch::tensor(tokens, at::kLong).unsqueeze(1), &state_);  // [rows, 1, V]
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    rows_[i].logits = logits[static_cast<int64_t>(i)][0].to(at::kFloat).contiguous();
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    drawn[i].logits = logits[static_cast<int64_t>(i)][0].to(at::kFloat).contiguous();
   }
+  rows_ = std::move(drawn);
   return chosen;
 }
 

@@ -2,14 +2,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include <models/generation/sampling.h>
 #include <models/retnet.h>
-#include <retention/base/enum_names.h>
 #include <retention/base/export.h>
 
 namespace retentive::models {
@@ -19,7 +16,7 @@ enum class FinishReason { length, stop_token, stopped };
 
 struct GenerationOptions {
   int64_t max_new_tokens = 128;
-  SamplingOptions sampling = {};
+  std::vector<int64_t> banned = {};       ///< never chosen
   std::vector<int64_t> stop_tokens = {};  ///< generation ends with the first of these
   int64_t prefill_segment = 8192;         ///< tokens of a prompt that go through the model at a time
 };
@@ -34,17 +31,20 @@ struct GenerationResult {
 RETENTIVE_API torch::Tensor prefill(RetnetImpl& model, RetentionState& state, std::span<const int64_t> prompt,
                                     int64_t segment = 8192);
 
-/// Continues `prompt`. `state` (one row) holds what came before it and, afterwards, everything but the last new token,
-/// which stands in its `pending`; pending tokens are fed first. `history` is the text so far for penalties; it grows.
-/// `on_token`, when given, is called with each new token and ends generation by returning false.
-RETENTIVE_API GenerationResult generate(RetnetImpl& model, RetentionState& state, std::span<const int64_t> prompt,
-                                        std::vector<int64_t>& history, const GenerationOptions& options,
+/// Continues `prompt` with tokens that `sampler` draws. `state` (one row) holds what came before it and, afterwards,
+/// everything but the last new token, which stands in its `pending`; pending tokens are fed first. `history` is the
+/// text so far for penalties; it grows. `on_token`, when given, is called with each new token and ends generation by
+/// returning false. Nothing is changed when the prompt is refused.
+RETENTIVE_API GenerationResult generate(RetnetImpl& model, RetentionState& state, Sampler& sampler,
+                                        std::span<const int64_t> prompt, std::vector<int64_t>& history,
+                                        const GenerationOptions& options,
                                         const std::function<bool(int64_t token)>& on_token = {});
 
 struct BeamOptions {
   int64_t num_beams = 4;
   int64_t max_new_tokens = 128;
   double length_penalty = 1;  ///< scores are log probability / length^this
+  std::vector<int64_t> banned = {};
   std::vector<int64_t> stop_tokens = {};
 };
 
@@ -55,10 +55,14 @@ struct Beam {
 };
 
 /// Beam search: the `num_beams` continuations of the best scores, best first. `state` (one row) is not changed.
+/// `go_on`, when given, is asked before each step and ends the search by returning false. Throws InvalidArgument for
+/// the options, StateError for logits that are no numbers.
 RETENTIVE_API std::vector<Beam> beam_search(RetnetImpl& model, const RetentionState& state,
-                                            std::span<const int64_t> prompt, const BeamOptions& options);
+                                            std::span<const int64_t> prompt, const BeamOptions& options,
+                                            const std::function<bool()>& go_on = {});
 
-/// Sequences that are decoded together, one token each a step; they join and leave at any time.
+/// Sequences that are decoded together, one token each a step; they join and leave at any time. With attention as mixer
+/// all must be of one length.
 class RETENTIVE_API BatchDecoder {
  public:
   /// `model` must outlive the object.
@@ -94,10 +98,3 @@ class RETENTIVE_API BatchDecoder {
 };
 
 }  // namespace retentive::models
-
-template <>
-struct retentive::EnumNames<retentive::models::FinishReason> {
-  using E = retentive::models::FinishReason;
-  static constexpr std::array<std::pair<E, std::string_view>, 3> table = {
-      {{E::length, "length"}, {E::stop_token, "stop_token"}, {E::stopped, "stopped"}}};
-};

@@ -144,8 +144,10 @@ void SamplingOptions::validate() const {
 }
 
 void apply_penalties(std::span<float> logits, std::span<const int64_t> history, const SamplingOptions& options) {
+  const bool penalties =
+      options.repetition_penalty != 1 || options.presence_penalty != 0 || options.frequency_penalty != 0;
   std::unordered_map<int64_t, int64_t> counts;
-  for (const auto token : history) ++counts[token];
+  for (size_t i = 0; penalties && i < history.size(); ++i) ++counts[history[i]];
   for (const auto& [token, count] : counts) {
     if (token < 0 || token >= static_cast<int64_t>(logits.size())) continue;
     float& logit = logits[static_cast<size_t>(token)];

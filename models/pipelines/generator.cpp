@@ -1,18 +1,14 @@
 #include <models/pipelines/generator.h>
 
-#include <algorithm>
 #include <chrono>
+#include <optional>
 
-#include <models/checkpoint.h>
+#include <models/generation/detail/tokens.h>
 #include <models/generation/generate.h>
-#include <models/model_hash.h>
 #include <models/pipelines/detail/inference_scope.h>
 #include <models/pipelines/detail/stop_texts.h>
-#include <models/registry.h>
 #include <models/tokenizers/stream_decoder.h>
-#include <models/tokenizers/tokenizer.h>
 #include <retention/base/error.h>
-#include <retention/nn/inference.h>
 
 namespace retentive::models {
 namespace {
@@ -23,13 +19,6 @@ double seconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-std::unique_ptr<Tokenizer> tokenizer_of(const ModelCard& card, const std::string& given, const std::string& origin) {
-  if (!given.empty()) return load_tokenizer(given);
-  if (!card.tokenizer.empty()) return parse_tokenizer(card.tokenizer, origin);
-  throw ConfigError("[" + origin +
-                    "] carries no tokenizer; name one with --tokenizer (\"bytes\", tokenizer.json or tokenizer.model)");
-}
-
 }  // namespace
 
 double GeneratedText::tokens_per_second() const {
@@ -38,22 +27,15 @@ double GeneratedText::tokens_per_second() const {
 
 class Generator::Impl {
  public:
-  Impl(const std::filesystem::path& weights, const GeneratorOptions& options) : threads_(options.threads) {
-    ModelChoice choice;
-    if (!options.model.empty()) choice.name = options.model;
-    const auto loaded = load_model(weights, choice);
-    origin_ = weights.string();
-    name_ = loaded.card.name.empty() ? origin_ : loaded.card.name;
-    model_ = as_language_model(loaded.model, origin_);
-    tokenizer_ = tokenizer_of(loaded.card, options.tokenizer, origin_);
-    if (tokenizer_->vocab_size() > model_->config().vocab_size) {
-      throw ConfigError("[" + origin_ + "] has a vocabulary of " + std::to_string(model_->config().vocab_size) +
-                        " tokens and the tokenizer " + std::to_string(tokenizer_->vocab_size()) +
-                        "; name the tokenizer that it was trained with");
+  Impl(const std::filesystem::path& weights, const LanguageModelOptions& options)
+      : language_(load_language_model(weights, options)),
+        model_(language_.network),
+        tokenizer_(language_.tokenizer),
+        threads_(options.threads),
+        state_(model_->new_state(1)) {
+    for (int64_t id = 0; id < model_->config().vocab_size; ++id) {
+      if (!has_token(id)) banned_.push_back(id);
     }
-    hash_ = model_hash(*model_);
-    nn::prepare_inference(*model_, {.precision = options.precision});
-    state_ = model_->new_state(1);
   }
 
   GeneratedText generate(std::string_view prompt, const TextOptions& options,
@@ -64,10 +46,11 @@ class Generator::Impl {
     if (tokens.empty() && fresh()) tokens = tokenizer_->encode("\n");
     GeneratedText result;
     result.prompt_tokens = static_cast<int64_t>(tokens.size() + state_.pending.size());
+    Output output(*this, tokens, options, on_text, result);
     if (options.num_beams > 1) {
-      by_beams(tokens, options, on_text, result);
+      by_beams(tokens, options, output);
     } else {
-      by_sampling(tokens, options, on_text, result);
+      by_sampling(tokens, options, output);
     }
     return result;
   }
@@ -75,15 +58,30 @@ class Generator::Impl {
   void reset() {
     state_ = model_->new_state(1);
     history_.clear();
+    sampler_.reset();
   }
-  void save_state(const std::filesystem::path& path) const { state_.save(path, hash_); }
+  void save_state(const std::filesystem::path& path) const { state_.save(path, language_.hash); }
   void load_state(const std::filesystem::path& path) {
-    state_ = RetentionState::load(path, hash_);
+    auto loaded = RetentionState::load(path, language_.hash);
+    model_->check_state(loaded);
+    if (loaded.rows() != 1) throw StateError("[" + path.string() + "] holds several rows; a text has one");
+    state_ = std::move(loaded);
     history_.clear();
   }
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return language_.name; }
 
  private:
+  // Vocabularies of models are often padded.
+  bool has_token(int64_t id) const {
+    if (id >= tokenizer_->vocab_size()) return false;
+    try {
+      tokenizer_->id_to_token(id);
+      return true;
+    } catch (const InvalidArgument&) {
+      return false;
+    }
+  }
+
   bool fresh() const { return state_.positions.front() == 0 && state_.pending.empty(); }
 
   std::vector<int64_t> stop_tokens(const TextOptions& options) const {
@@ -91,68 +89,89 @@ class Generator::Impl {
     return eos && !options.ignore_eos ? std::vector{*eos} : std::vector<int64_t>{};
   }
 
-  void by_sampling(const std::vector<int64_t>& prompt, const TextOptions& options,
-                   const std::function<bool(std::string_view)>& on_text, GeneratedText& result) {
-    GenerationOptions call{.max_new_tokens = options.max_new_tokens, .sampling = options.sampling};
-    call.stop_tokens = stop_tokens(options);
-    StreamDecoder decoder(*tokenizer_);
-    StopTexts stops(options.stop);
-    bool cancelled = false;
-    const auto emit = [&](const std::string& piece) {
-      result.text += piece;
-      if (!piece.empty() && on_text && !on_text(piece)) cancelled = true;
-      return !cancelled;
-    };
-    const auto start = Clock::now();
-    auto first = start;
-    const auto done = models::generate(*model_, state_, prompt, history_, call, [&](int64_t token) {
+  /// New tokens on their way to text.
+  struct Output {
+    Output(const Impl& self, std::span<const int64_t> prompt, const TextOptions& options,
+           const std::function<bool(std::string_view)>& sink, GeneratedText& into)
+        : decoder(*self.tokenizer_), stops(options.stop), on_text(sink), result(into), start(Clock::now()) {
+      // What a token says may depend on the ones before it: a leading space, the bytes of a character.
+      for (const auto token : self.state_.pending) decoder.push(token);
+      for (const auto token : prompt) decoder.push(token);
+    }
+
+    // False when nothing more is wanted.
+    bool push(int64_t token) {
       if (result.tokens.empty()) first = Clock::now();
       result.tokens.push_back(token);
-      return emit(stops.push(decoder.push(token))) && !stops.met();
-    });
-    const auto end = Clock::now();
-    if (!stops.met() && !cancelled) {
-      emit(stops.push(decoder.flush()));
-      if (!stops.met()) emit(stops.flush());
+      emit(stops.push(decoder.push(token)));
+      return !cancelled && !stops.met();
     }
-    result.prefill_seconds = seconds(start, first);
-    result.decode_seconds = seconds(first, end);
-    result.finish_reason = cancelled                                 ? "cancelled"
-                           : stops.met()                             ? "stop"
-                           : done.reason == FinishReason::stop_token ? "eos"
-                                                                     : "length";
+
+    void finish(const char* otherwise) {
+      result.prefill_seconds = seconds(start, first);
+      result.decode_seconds = seconds(first, Clock::now());
+      if (!stops.met() && !cancelled) emit(stops.push(decoder.flush()));
+      if (!stops.met() && !cancelled) emit(stops.flush());
+      result.finish_reason = cancelled ? "cancelled" : stops.met() ? "stop" : otherwise;
+    }
+
+    void emit(const std::string& piece) {
+      result.text += piece;
+      // Asked with empty pieces too: that is when a caller may want to stop.
+      if (on_text && !on_text(piece)) cancelled = true;
+    }
+
+    StreamDecoder decoder;
+    StopTexts stops;
+    const std::function<bool(std::string_view)>& on_text;
+    GeneratedText& result;
+    Clock::time_point start, first = start;
+    bool cancelled = false;
+  };
+
+  void by_sampling(const std::vector<int64_t>& prompt, const TextOptions& options, Output& output) {
+    if (!sampler_ || options.sampling != sampling_) sampler_.emplace(sampling_ = options.sampling);
+    GenerationOptions call{.max_new_tokens = options.max_new_tokens, .banned = banned_};
+    call.stop_tokens = stop_tokens(options);
+    const auto done = models::generate(*model_, state_, *sampler_, prompt, history_, call,
+                                       [&](int64_t token) { return output.push(token); });
+    output.finish(done.reason == FinishReason::stop_token ? "eos" : "length");
   }
 
-  void by_beams(const std::vector<int64_t>& prompt, const TextOptions& options,
-                const std::function<bool(std::string_view)>& on_text, GeneratedText& result) {
-    const auto start = Clock::now();
-    const BeamOptions call{.num_beams = options.num_beams,
-                           .max_new_tokens = options.max_new_tokens,
-                           .length_penalty = options.length_penalty,
-                           .stop_tokens = stop_tokens(options)};
-    const auto best = beam_search(*model_, state_, prompt, call).front();
-    result.decode_seconds = seconds(start, Clock::now());
-    result.tokens = best.tokens;
-    const bool ended = !call.stop_tokens.empty() && best.tokens.back() == call.stop_tokens.front();
-    StopTexts stops(options.stop);
-    result.text = stops.push(tokenizer_->decode(best.tokens));
-    if (!stops.met()) result.text += stops.flush();
-    result.finish_reason = stops.met() ? "stop" : ended ? "eos" : "length";
-    if (on_text) on_text(result.text);
-    // The state goes on along the best beam.
-    std::vector<int64_t> fed = state_.pending;
-    fed.insert(fed.end(), prompt.begin(), prompt.end());
-    fed.insert(fed.end(), best.tokens.begin(), best.tokens.end() - 1);
-    if (!fed.empty()) prefill(*model_, state_, fed);
-    state_.pending = {best.tokens.back()};
+  void by_beams(const std::vector<int64_t>& prompt, const TextOptions& options, Output& output) {
+    BeamOptions call{.num_beams = options.num_beams,
+                     .max_new_tokens = options.max_new_tokens,
+                     .length_penalty = options.length_penalty,
+                     .banned = banned_};
+    call.stop_tokens = stop_tokens(options);
+    const auto best = beam_search(*model_, state_, prompt, call, [&] {
+      output.emit("");
+      return !output.cancelled;
+    });
+    const auto& tokens = best.front().tokens;
+    const bool ended = detail::holds(call.stop_tokens, tokens.back());
+    size_t taken = 0;
+    while (taken < tokens.size() && output.push(tokens[taken++])) {
+    }
+    output.finish(ended && taken == tokens.size() ? "eos" : "length");
+    // The state goes on along what was taken of the best beam.
+    auto fed = detail::pending_and(state_, prompt);
+    fed.insert(fed.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(taken) - 1);
+    prefill(*model_, state_, fed);
+    state_.pending = {tokens[taken - 1]};
+    history_.insert(history_.end(), prompt.begin(), prompt.end());
+    history_.insert(history_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(taken));
   }
 
-  std::string origin_, name_, hash_;
-  int64_t threads_;
+  LanguageModel language_;
   std::shared_ptr<RetnetImpl> model_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  int64_t threads_;
   RetentionState state_;
   std::vector<int64_t> history_;
+  std::vector<int64_t> banned_;
+  SamplingOptions sampling_;
+  std::optional<Sampler> sampler_;
 };
 
 Generator::Generator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -160,8 +179,7 @@ Generator::Generator(Generator&&) noexcept = default;
 Generator& Generator::operator=(Generator&&) noexcept = default;
 Generator::~Generator() = default;
 
-Generator Generator::from_file(const std::filesystem::path& weights, const GeneratorOptions& options) {
-  check_options(options, "generate", /*language=*/true);
+Generator Generator::from_file(const std::filesystem::path& weights, const LanguageModelOptions& options) {
   return Generator(std::make_unique<Impl>(weights, options));
 }
 
@@ -171,6 +189,12 @@ GeneratedText Generator::generate(std::string_view prompt, const TextOptions& op
   if (options.max_new_tokens < 1) {
     throw InvalidArgument("[generate] max_new_tokens is " + std::to_string(options.max_new_tokens) +
                           "; at least 1 is accepted");
+  }
+  SamplingOptions plain;
+  plain.seed = options.sampling.seed;
+  if (options.num_beams > 1 && options.sampling != plain) {
+    throw InvalidArgument("[generate] num_beams is " + std::to_string(options.num_beams) +
+                          ", and beam search takes no sampling options; leave them out, or num_beams");
   }
   return impl_->generate(prompt, options, on_text);
 }

@@ -9,15 +9,10 @@
 #include <vector>
 
 #include <models/generation/sampling.h>
-#include <models/pipelines/options.h>
+#include <models/pipelines/language_model.h>
 #include <retention/base/export.h>
 
 namespace retentive::models {
-
-struct GeneratorOptions : PipelineOptions {
-  /// "bytes", or the path of a tokenizer.json or SentencePiece model; empty = that of the weights file.
-  std::string tokenizer;
-};
 
 struct TextOptions {
   int64_t max_new_tokens = 128;
@@ -43,15 +38,16 @@ class RETENTIVE_API Generator {
  public:
   /// Loads a weights file or folder with its tokenizer. Throws CheckpointError, ConfigError for a model that is no
   /// language model or has no tokenizer, and what the options' checks throw.
-  static Generator from_file(const std::filesystem::path& weights, const GeneratorOptions& options = {});
+  static Generator from_file(const std::filesystem::path& weights, const LanguageModelOptions& options = {});
 
   Generator(Generator&&) noexcept;
   Generator& operator=(Generator&&) noexcept;
   ~Generator();
 
   /// Continues the text so far with `prompt` and new text. `on_text`, when given, receives the new text piece by piece,
-  /// whole characters only, and ends generation by returning false. A model that saw nothing yet starts with the
-  /// tokenizer's beginning-of-text token, if there is one. Throws InvalidArgument when there is nothing to continue.
+  /// whole characters only and perhaps empty, and ends generation by returning false. A model that saw nothing yet
+  /// starts with the tokenizer's beginning-of-text token, if there is one. Throws InvalidArgument when there is nothing
+  /// to continue.
   GeneratedText generate(std::string_view prompt, const TextOptions& options = {},
                          const std::function<bool(std::string_view piece)>& on_text = {});
 

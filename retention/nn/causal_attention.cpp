@@ -10,7 +10,13 @@ using torch::Tensor;
 // Appends [B, T, N, D] to a cache whose first `length` tokens count, growing it by doubling; gives what counts now.
 Tensor append(Tensor& cache, int64_t length, const Tensor& tokens) {
   const int64_t total = length + tokens.size(1);
-  if (!cache.defined() || cache.size(1) < total) {
+  if (tokens.requires_grad() || (cache.defined() && cache.requires_grad())) {
+    cache = length > 0 ? torch::cat({cache.narrow(1, 0, length), tokens}, 1) : tokens;
+    return cache;
+  }
+  // Tensors of inference mode cannot be written to outside of it.
+  const bool locked = cache.defined() && cache.is_inference() && !c10::InferenceMode::is_enabled();
+  if (!cache.defined() || locked || cache.size(1) < total) {
     auto sizes = tokens.sizes().vec();
     sizes[1] = std::max<int64_t>(total, 2 * length);
     const auto grown = torch::empty(sizes, tokens.options());
@@ -59,6 +65,23 @@ Tensor CausalAttentionImpl::forward(const Tensor& x, const SequenceContext& cont
   const auto y = torch::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, 0.0,
                                                      /*is_causal=*/queries > 1 && queries == keys);
   return out_proj_->forward(y.transpose(1, 2).flatten(-2), epilogue);  // [B, T, C]
+}
+
+bool is_attention_cache(const LayerState& state, int64_t rows, int64_t heads, int64_t key_dim, int64_t value_dim) {
+  if (state.tensors.size() != 3) return false;
+  const auto& length = state.tensors[2];
+  if (length.dim() != 0 || length.scalar_type() != at::kLong) return false;
+  const auto fits = [&](const Tensor& cache, int64_t dim) {
+    return cache.dim() == 4 && cache.is_floating_point() && cache.size(0) == rows && cache.size(2) == heads &&
+           cache.size(3) == dim && length.item<int64_t>() >= 0 && length.item<int64_t>() <= cache.size(1);
+  };
+  return fits(state.tensors[0], key_dim) && fits(state.tensors[1], value_dim);
+}
+
+LayerState without_spare_room(const LayerState& state) {
+  if (state.tensors.size() != 3) return state;
+  const auto length = state.tensors[2].item<int64_t>();
+  return {{state.tensors[0].narrow(1, 0, length), state.tensors[1].narrow(1, 0, length), state.tensors[2]}};
 }
 
 void CausalAttentionImpl::initialize(double residual_divisor, at::Generator generator) {

@@ -36,4 +36,10 @@ class RETENTIVE_API CausalAttentionImpl : public TokenMixerImpl, public Preparab
 };
 TORCH_MODULE(CausalAttention);
 
+/// Whether `state` is a cache of such a layer: keys, values and their common length.
+RETENTIVE_API bool is_attention_cache(const LayerState& state, int64_t rows, int64_t heads, int64_t key_dim,
+                                      int64_t value_dim);
+/// `state` without the room for tokens to come; other states as they are.
+RETENTIVE_API LayerState without_spare_room(const LayerState& state);
+
 }  // namespace retentive::nn

@@ -3,6 +3,7 @@
 #include <retention/base/op_profile.h>
 #include <retention/kernels/head_norm.h>
 #include <retention/ops/detail/elements.h>
+#include <retention/ops/detail/gradients.h>
 #include <retention/ops/detail/token_rows.h>
 #include <retention/ops/head_norm.h>
 #include <retention/ops/memory.h>
@@ -29,7 +30,7 @@ struct Inputs {
       : x(detail::as_token_rows(x_in)),
         gate(detail::as_token_rows(gate_in.unflatten(-1, {x_in.size(2), x_in.size(3)}))),
         eps(eps_in.to(at::kFloat).expand({x.size(0), x.size(1), x.size(2)}).contiguous()),
-        weight(weight_in.defined() ? weight_in.contiguous() : weight_in),
+        weight(weight_in.defined() ? weight_in.to(at::kFloat).contiguous() : weight_in),
         problem{.tokens = x.size(0) * x.size(1),
                 .heads = x.size(2),
                 .dim = x.size(3),
@@ -89,7 +90,8 @@ struct Function : torch::autograd::Function<Function> {
         in.problem, elements<float>(in.x), elements<float>(in.gate), elements<float>(dy), mutable_elements<float>(dx),
         mutable_elements<float>(dgate), dweight.defined() ? mutable_elements<float>(dweight) : nullptr, workspace.get(),
         at::get_num_threads());
-    return done ? variable_list{dx, dgate, Tensor(), dweight} : variable_list{};
+    if (!done) return {};
+    return {dx, dgate, Tensor(), dweight.defined() ? dweight.to(saved[3].scalar_type()) : dweight};
   }
 
   // In operators that can be differentiated again.
@@ -102,10 +104,8 @@ struct Function : torch::autograd::Function<Function> {
       gate = gate.detach().requires_grad_();
       if (weight.defined()) weight = weight.detach().requires_grad_();
     }
-    variable_list inputs = {x, gate};
-    if (weight.defined()) inputs.push_back(weight);
-    auto result = torch::autograd::grad({composed(x, gate, saved[2], weight)}, inputs, {dy}, std::nullopt, again);
-    return {result[0], result[1], Tensor(), weight.defined() ? result[2] : Tensor()};
+    const variable_list all = {x, gate, Tensor(), weight};
+    return detail::gradients_of({composed(x, gate, saved[2], weight)}, all, {dy}, again);
   }
 };
 

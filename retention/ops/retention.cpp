@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <torch/torch.h>
 
@@ -32,26 +34,12 @@ void check_tensors(const Tensor& q, const Tensor& k, const Tensor& v, const Tens
   }
 }
 
-void check_ranges(const Tensor& ranges, int64_t tokens) {
-  if (ranges.dim() != 2 || ranges.size(1) != 2 || ranges.scalar_type() != at::kLong) {
-    fail("ranges is " + shape_text(ranges) + "; int64 [S, 2] of begin and end is accepted");
-  }
-  const auto values = ranges.contiguous();
-  const auto* at = values.const_data_ptr<int64_t>();
-  for (int64_t s = 0; s < values.size(0); ++s) {
-    const auto begin = at[2 * s], end = at[2 * s + 1];
-    if (0 <= begin && begin <= end && end <= tokens) continue;
-    fail("ranges[" + std::to_string(s) + "] is [" + std::to_string(begin) + ", " + std::to_string(end) + ") of " +
-         std::to_string(tokens) + " tokens; 0 <= begin <= end <= B * T is accepted");
-  }
-}
-
 void check_options(const Tensor& q, const Tensor& v, const RetentionOptions& options) {
   if (options.form == Form::auto_) fail("form is \"auto\"; name one: \"parallel\" | \"recurrent\" | \"chunkwise\"");
   if (options.form == Form::chunkwise && options.chunk < 1) {
     fail("chunk is " + std::to_string(options.chunk) + "; at least 1 token is accepted");
   }
-  if (options.ranges.defined()) check_ranges(options.ranges, q.size(0) * q.size(1));
+  if (options.ranges.defined()) check_sequence_ranges(options.ranges, q.size(0) * q.size(1));
   const auto sequences = options.ranges.defined() ? options.ranges.size(0) : q.size(0);
   const std::vector<int64_t> wanted = {sequences, q.size(2), q.size(3), v.size(3)};
   if (options.state.defined() && options.state.sizes() != at::IntArrayRef(wanted)) {
@@ -62,10 +50,37 @@ void check_options(const Tensor& q, const Tensor& v, const RetentionOptions& opt
 
 }  // namespace
 
-RetentionResult causal_retention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
-                                 const RetentionOptions& options) {
+void check_sequence_ranges(const Tensor& ranges, int64_t tokens) {
+  if (ranges.dim() != 2 || ranges.size(1) != 2 || ranges.scalar_type() != at::kLong) {
+    fail("ranges is " + shape_text(ranges) + "; int64 [S, 2] of begin and end is accepted");
+  }
+  const auto values = ranges.contiguous();
+  const auto* at = values.const_data_ptr<int64_t>();
+  std::vector<std::pair<int64_t, int64_t>> sorted;
+  for (int64_t s = 0; s < values.size(0); ++s) {
+    const auto begin = at[2 * s], end = at[2 * s + 1];
+    if (begin < 0 || begin > end || end > tokens) {
+      fail("ranges[" + std::to_string(s) + "] is [" + std::to_string(begin) + ", " + std::to_string(end) + ") of " +
+           std::to_string(tokens) + " tokens; 0 <= begin <= end <= B * T is accepted");
+    }
+    if (begin < end) sorted.emplace_back(begin, end);
+  }
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i].first >= sorted[i - 1].second) continue;
+    fail("two ranges hold token " + std::to_string(sorted[i].first) + "; give each token to one sequence at most");
+  }
+}
+
+void detail::check_retention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
+                             const RetentionOptions& options) {
   check_tensors(q, k, v, log_gamma);
   check_options(q, v, options);
+}
+
+RetentionResult causal_retention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
+                                 const RetentionOptions& options) {
+  detail::check_retention(q, k, v, log_gamma, options);
   if (detail::retention_has_kernel(q, log_gamma)) return detail::retention_fast(q, k, v, log_gamma, options);
   return detail::retention_composed(q, k, v, log_gamma, options);
 }

@@ -38,6 +38,9 @@ struct RetentionResult {
 RETENTIVE_API RetentionResult causal_retention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                                const at::Tensor& log_gamma, const RetentionOptions& options);
 
+/// Throws InvalidArgument unless `ranges` is int64 [S, 2] of ranges within `tokens` that do not overlap.
+RETENTIVE_API void check_sequence_ranges(const at::Tensor& ranges, int64_t tokens);
+
 /// The row scalars of the official code's forms, times retention of k scaled by `k_scale` (specification: RetNet,
 /// section 2). Whole rows only, no state; the scalars are constants of differentiation.
 RETENTIVE_API at::Tensor retention_torchscale(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

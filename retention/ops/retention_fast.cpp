@@ -6,6 +6,7 @@
 #include <retention/kernels/causal.h>
 #include <retention/kernels/causal_backward.h>
 #include <retention/ops/detail/elements.h>
+#include <retention/ops/detail/gradients.h>
 #include <retention/ops/detail/retention_paths.h>
 #include <retention/ops/detail/token_rows.h>
 #include <retention/ops/memory.h>
@@ -181,9 +182,7 @@ struct Function : torch::autograd::Function<Function> {
       outputs.push_back(result.state);
       given_gradients.push_back(gradients[1]);
     }
-    variable_list inputs = {saved[0], saved[1], saved[2]};
-    if (options.state.defined()) inputs.push_back(saved[3]);
-    return torch::autograd::grad(outputs, inputs, given_gradients, std::nullopt, true, /*allow_unused=*/true);
+    return gradients_of(outputs, {saved[0], saved[1], saved[2], options.state}, given_gradients, true);
   }
 };
 

@@ -42,9 +42,12 @@ Tensor retention_torchscale(const Tensor& q, const Tensor& k, const Tensor& v, c
         "[retention] the normalization \"torchscale\" takes whole rows, no state, and a form by name: its forms give "
         "different results; use \"exact\" for states, padding and automatic forms");
   }
-  const auto slope = log_gamma.to(q.scalar_type());
+  detail::check_retention(q, k, v, log_gamma, options);
   const auto raw = detail::retention_composed(q, k, v, log_gamma, options).out;  // [B, T, N, Dv]
-  const auto queries = q.detach().transpose(1, 2), keys = k.detach().transpose(1, 2) * options.k_scale;
+  const auto type = raw.scalar_type();
+  const auto slope = log_gamma.to(type);
+  const auto queries = q.detach().to(type).transpose(1, 2);
+  const auto keys = k.detach().to(type).transpose(1, 2) * options.k_scale;
   Tensor scalars;  // [B, N, T, 1]
   if (options.form == Form::recurrent) {
     scalars = 1 / root_row_sums(slope, q.size(1)).unsqueeze(0);

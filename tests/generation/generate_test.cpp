@@ -26,18 +26,22 @@ std::shared_ptr<models::RetnetImpl> tiny(const std::string& name = "test_retnet"
 
 const std::vector<int64_t> kPrompt = {5, 17, 3, 90, 44};
 
+/// Greedy generation.
+models::GenerationResult generate_greedily(models::RetnetImpl& model, RetentionState& state,
+                                           std::span<const int64_t> prompt, std::vector<int64_t>& history,
+                                           const GenerationOptions& options,
+                                           const std::function<bool(int64_t)>& on_token = {}) {
+  models::Sampler sampler({.temperature = 0});
+  return models::generate(model, state, sampler, prompt, history, options, on_token);
+}
+
 std::vector<int64_t> run(models::RetnetImpl& model, const GenerationOptions& options) {
   auto state = model.new_state(1);
   std::vector<int64_t> history;
-  return models::generate(model, state, kPrompt, history, options).tokens;
+  return generate_greedily(model, state, kPrompt, history, options).tokens;
 }
 
-GenerationOptions greedy(int64_t tokens) {
-  GenerationOptions options;
-  options.max_new_tokens = tokens;
-  options.sampling.temperature = 0;
-  return options;
-}
+GenerationOptions greedy(int64_t tokens) { return {.max_new_tokens = tokens}; }
 
 TEST_CASE("greedy generation is the argmax of the parallel form", "[generate]") {
   for (const std::string name : {"test_retnet", "test_retnet_fla", "test_retnet_deepnorm", "test_transformer"}) {
@@ -71,15 +75,31 @@ TEST_CASE("generation stopped and continued is generation in one go", "[generate
   auto state = model->new_state(1);
   std::vector<int64_t> history;
   options.max_new_tokens = 8;
-  auto tokens = models::generate(*model, state, kPrompt, history, options).tokens;
+  auto tokens = generate_greedily(*model, state, kPrompt, history, options).tokens;
   CHECK(state.pending == std::vector<int64_t>{tokens.back()});
   const TemporaryFolder folder;
   state.save(folder / "s.state", "m");
   auto restored = RetentionState::load(folder / "s.state", "m");
   options.max_new_tokens = 12;
-  const auto rest = models::generate(*model, restored, {}, history, options).tokens;
+  const auto rest = generate_greedily(*model, restored, {}, history, options).tokens;
   tokens.insert(tokens.end(), rest.begin(), rest.end());
   CHECK(tokens == whole);
+}
+
+TEST_CASE("a refused prompt changes nothing, and banned tokens are never chosen", "[generate]") {
+  const auto model = tiny();
+  auto state = model->new_state(1);
+  std::vector<int64_t> history;
+  auto options = greedy(4);
+  const auto whole = generate_greedily(*model, state, kPrompt, history, options).tokens;
+  const auto before = history;
+  const auto pending = state.pending;
+  CHECK_THROWS_AS(generate_greedily(*model, state, std::vector<int64_t>{1000}, history, options), InvalidArgument);
+  CHECK(history == before);
+  CHECK(state.pending == pending);
+  options.banned = {whole[0]};
+  const auto other = run(*model, options);
+  CHECK(std::find(other.begin(), other.end(), whole[0]) == other.end());
 }
 
 TEST_CASE("stop tokens and callbacks end generation", "[generate]") {
@@ -89,7 +109,7 @@ TEST_CASE("stop tokens and callbacks end generation", "[generate]") {
   options.stop_tokens = {whole[6]};
   auto state = model->new_state(1);
   std::vector<int64_t> history;
-  const auto stopped = models::generate(*model, state, kPrompt, history, options);
+  const auto stopped = generate_greedily(*model, state, kPrompt, history, options);
   const auto first = std::find(whole.begin(), whole.end(), whole[6]);
   CHECK(stopped.tokens == std::vector<int64_t>(whole.begin(), first + 1));
   CHECK(stopped.reason == models::FinishReason::stop_token);
@@ -97,13 +117,13 @@ TEST_CASE("stop tokens and callbacks end generation", "[generate]") {
   auto fresh = model->new_state(1);
   int64_t seen = 0;
   std::vector<int64_t> text;
-  const auto cut = models::generate(*model, fresh, kPrompt, text, greedy(20), [&](int64_t) { return ++seen < 4; });
+  const auto cut = generate_greedily(*model, fresh, kPrompt, text, greedy(20), [&](int64_t) { return ++seen < 4; });
   CHECK(cut.tokens == std::vector<int64_t>(whole.begin(), whole.begin() + 4));
   CHECK(cut.reason == models::FinishReason::stopped);
   CHECK(text.size() == kPrompt.size() + 4);
   CHECK_THAT(message_of<InvalidArgument>([&] {
                auto empty = model->new_state(1);
-               models::generate(*model, empty, {}, text, greedy(1));
+               generate_greedily(*model, empty, {}, text, greedy(1));
              }),
              Contains("no tokens"));
 }

@@ -8,6 +8,10 @@ namespace retentive::detail {
 RetentionResult retention_composed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                    const at::Tensor& log_gamma, const RetentionOptions& options);
 
+/// Throws InvalidArgument when the arguments do not fit together.
+void check_retention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& log_gamma,
+                     const RetentionOptions& options);
+
 /// Whether the kernels take q with these decay rates.
 bool retention_has_kernel(const at::Tensor& q, const at::Tensor& log_gamma);
 

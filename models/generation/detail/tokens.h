@@ -1,0 +1,25 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include <models/retention_state.h>
+#include <retention/base/export.h>
+
+namespace retentive::models::detail {
+
+/// Makes these tokens impossible in logits [..., V].
+RETENTIVE_API void ban(torch::Tensor& logits, const std::vector<int64_t>& tokens);
+
+/// What a call feeds: the state's pending tokens, then the prompt.
+RETENTIVE_API std::vector<int64_t> pending_and(const RetentionState& state, std::span<const int64_t> prompt);
+
+inline bool holds(const std::vector<int64_t>& tokens, int64_t token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+}  // namespace retentive::models::detail

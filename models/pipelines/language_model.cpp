@@ -1,0 +1,41 @@
+#include <models/pipelines/language_model.h>
+
+#include <models/checkpoint.h>
+#include <models/model_hash.h>
+#include <models/registry.h>
+#include <retention/base/error.h>
+#include <retention/nn/inference.h>
+
+namespace retentive::models {
+namespace {
+
+std::unique_ptr<Tokenizer> tokenizer_of(const ModelCard& card, const std::string& given, const std::string& origin) {
+  if (!given.empty()) return load_tokenizer(given);
+  if (!card.tokenizer.empty()) return parse_tokenizer(card.tokenizer, origin);
+  throw ConfigError("[" + origin +
+                    "] carries no tokenizer; name one with --tokenizer (\"bytes\", tokenizer.json or tokenizer.model)");
+}
+
+}  // namespace
+
+LanguageModel load_language_model(const std::filesystem::path& weights, const LanguageModelOptions& options) {
+  check_options(options, "language model", /*language=*/true);
+  ModelChoice choice;
+  if (!options.model.empty()) choice.name = options.model;
+  const auto loaded = load_model(weights, choice);
+  const auto origin = weights.string();
+  LanguageModel model;
+  model.name = loaded.card.name.empty() ? origin : loaded.card.name;
+  model.network = as_language_model(loaded.model, origin);
+  model.tokenizer = tokenizer_of(loaded.card, options.tokenizer, origin);
+  const auto words = model.network->config().vocab_size;
+  if (model.tokenizer->vocab_size() > words) {
+    throw ConfigError("[" + origin + "] has a vocabulary of " + std::to_string(words) + " tokens and the tokenizer " +
+                      std::to_string(model.tokenizer->vocab_size()) + "; name the tokenizer that it was trained with");
+  }
+  model.hash = model_hash(*model.network);
+  nn::prepare_inference(*model.network, {.precision = options.precision});
+  return model;
+}
+
+}  // namespace retentive::models

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <models/pipelines/options.h>
+#include <models/retnet.h>
+#include <models/tokenizers/tokenizer.h>
+#include <retention/base/export.h>
+
+namespace retentive::models {
+
+struct LanguageModelOptions : PipelineOptions {
+  /// "bytes", or the path of a tokenizer.json or SentencePiece model; empty = that of the weights file.
+  std::string tokenizer;
+};
+
+/// A language model that is prepared for inference, with its tokenizer: what the text pipelines share.
+struct LanguageModel {
+  std::string name;
+  std::string hash;  ///< see model_hash()
+  std::shared_ptr<RetnetImpl> network;
+  std::shared_ptr<const Tokenizer> tokenizer;
+};
+
+/// Loads a weights file or folder. Throws CheckpointError, ConfigError for a model that is no language model or has no
+/// tokenizer, and what the options' checks throw.
+RETENTIVE_API LanguageModel load_language_model(const std::filesystem::path& weights,
+                                                const LanguageModelOptions& options);
+
+}  // namespace retentive::models
