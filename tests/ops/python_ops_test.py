@@ -50,6 +50,22 @@ class PythonOps(unittest.TestCase):
         out.sum().backward()
         self.assertTrue(torch.isfinite(self.q.grad).all() and self.q.grad.abs().max() > 0)
 
+    def test_forms_of_retention_equal_their_definition(self):
+        q, k, v = (torch.randn(2, 11, 3, d).requires_grad_() for d in (8, 8, 12))
+        distance = torch.arange(11)[:, None] - torch.arange(11)
+        decay = torch.where(distance >= 0, (distance.clamp(min=0) * self.log_gamma[:, None, None]).exp(), 0.0)
+        scores = torch.einsum("bnhd,bmhd->bhnm", q, k * 0.35) * decay
+        expected = torch.einsum("bhnm,bmhd->bnhd", scores, v)
+        expected_grad, = torch.autograd.grad(expected.square().sum(), k)
+        ops = torch.ops.retentive
+        for form in (ops.retention_parallel, ops.retention_recurrent, ops.retention_chunkwise):
+            chunk = [4] if form is ops.retention_chunkwise else []
+            out, state = form(q, k, v, self.log_gamma, 0.35, *chunk)
+            self.assertEqual(state.shape, (2, 3, 8, 12))
+            self.assertLess((out - expected).abs().max().item(), 1e-5)
+            grad, = torch.autograd.grad(out.square().sum(), k)
+            self.assertLess((grad - expected_grad).abs().max().item() / expected_grad.abs().max().item(), 1e-5)
+
     def test_wrong_shapes_raise(self):
         with self.assertRaisesRegex(Exception, r"log_gamma is \[2\]"):
             torch.ops.retentive.masa(self.q, self.k, self.v, self.log_gamma[:2], torch.zeros(8), 0.35)
