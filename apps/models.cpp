@@ -114,13 +114,26 @@ Json explain_json(const ModelRow& row) {
   return json;
 }
 
-// How the model would run here. The weights do not matter: zeros pack as fast as any.
+// How the model would run here. The weights do not matter: zeros pack as fast as any. All blocks of a language model
+// are alike, and a large one does not fit into memory: one is packed, and stands for all in the report.
 nn::InferenceReport prepare(const ModelRow& row, Precision precision) {
-  const auto model = models::build_uninitialized(row.config);
+  auto config = row.config;
+  int64_t blocks = 1;
+  if (auto* language = std::get_if<models::RetnetConfig>(&config)) std::swap(language->num_layers, blocks);
+  const auto model = models::build_uninitialized(config);
   const torch::NoGradGuard no_grad;
   for (auto& tensor : models::state_dict(*model)) tensor.tensor.zero_();
   model->eval();
-  return nn::prepare_inference(*model, {.precision = precision});
+  auto report = nn::prepare_inference(*model, {.precision = precision});
+  const auto once = report.entries;
+  for (int64_t block = 1; block < blocks; ++block) {
+    for (auto entry : once) {
+      if (!entry.path.starts_with("layers.0.")) continue;
+      entry.path.replace(7, 1, std::to_string(block));
+      report.entries.push_back(entry);
+    }
+  }
+  return report;
 }
 
 // Equal lines are counted, in the order of their first part.
