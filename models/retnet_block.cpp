@@ -35,9 +35,13 @@ RetnetBlockImpl::RetnetBlockImpl(const RetnetConfig& config, double drop_path_ra
       final_layer_norm_(register_module("final_layer_norm", nn::RmsNorm(config.dim, config.norm_eps))) {
   if (config.dropout > 0) dropout_ = register_module("dropout", nn::Dropout(config.dropout));
   if (drop_path_rate > 0) drop_path_ = register_module("drop_path", nn::DropPath(drop_path_rate));
-  if (pre_norm_) return;
-  retention_layer_norm_->keep_output_float();
-  final_layer_norm_->keep_output_float();
+  for (nn::RmsNorm norm : {retention_layer_norm_, final_layer_norm_}) {
+    if (pre_norm_) {
+      norm->feeds_linear();
+    } else {
+      norm->keep_output_float();
+    }
+  }
 }
 
 RetnetBlockImpl::~RetnetBlockImpl() = default;
