@@ -8,23 +8,6 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
-template <class T>
-void store_part(T* to, Floats x, int64_t n) {
-  if (n == kLanes) {
-    store(to, x);
-  } else {
-    store_first(to, x, n);
-  }
-}
-
-// Calls fn(c, n) for the vectors of a row, n lanes from channel c on.
-template <class F>
-inline void for_each_vector(int64_t dim, F&& fn) {
-  int64_t c = 0;
-  for (; c + kLanes <= dim; c += kLanes) fn(c, kLanes);
-  if (c < dim) fn(c, dim - c);
-}
-
 // Sum of fn(c, n) over a row; lanes beyond n must be 0. Four sums hide the latency of the additions.
 template <class F>
 inline float sum_row(int64_t dim, F&& fn) {

@@ -5,23 +5,6 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
-template <class T>
-void store_part(T* to, Floats x, int64_t n) {
-  if (n == kLanes) {
-    store(to, x);
-  } else {
-    store_first(to, x, n);
-  }
-}
-
-// Calls fn(c, n) for the vectors of `count` channels, n lanes from channel c on.
-template <class F>
-void for_each_vector(int64_t count, F&& fn) {
-  int64_t c = 0;
-  for (; c + kLanes <= count; c += kLanes) fn(c, kLanes);
-  if (c < count) fn(c, count - c);
-}
-
 // All heads of one token with each vector of phases, which is read once.
 template <class T>
 void rotate_interleaved(const RotaryProblem& p, const float* sin, const float* cos, const T* x, T* y) {

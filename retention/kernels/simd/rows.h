@@ -118,7 +118,23 @@ template <class T>
 inline Floats load_part(const T* from, int64_t n) {
   return n == kLanes ? load(from) : load_first(from, n);
 }
+template <class T>
+inline void store_part(T* to, Floats x, int64_t n) {
+  if (n == kLanes) {
+    store(to, x);
+  } else {
+    store_first(to, x, n);
+  }
+}
 inline Floats keep_part(Floats x, int64_t n) { return n == kLanes ? x : keep_first(x, n); }
+
+/// Calls fn(c, n) for the vectors of `count` channels, n lanes from channel c on.
+template <class F>
+inline void for_each_vector(int64_t count, F&& fn) {
+  int64_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) fn(c, kLanes);
+  if (c < count) fn(c, count - c);
+}
 
 /// y[r, c] = fn(r, c, n) for R rows of `channels` values.
 template <int R, class T, class F>
