@@ -14,6 +14,7 @@
 #include <models/formats/tensor.h>
 #include <models/tensor_io.h>
 #include <models/upstream_keys.h>
+#include <retention/base/error.h>
 
 namespace retentive::apps {
 namespace {
@@ -52,6 +53,11 @@ std::vector<std::string> pth_content(const std::string& path) {
 }
 
 Inspection inspect(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw CheckpointError("[inspect] " + path +
+                          " is a folder; give a weights file, or `retentive convert` the folder first");
+  }
   Inspection result;
   result.checkpoint = models::read_checkpoint(path);
   result.file_size = std::filesystem::file_size(path);

@@ -99,7 +99,15 @@ void add_fla_buffers(NamedTensors& tensors, const std::string& where) {
   tensors.push_back({"retnet_rel_pos.decay", log_gamma_retnet(heads)});
 }
 
-void refuse_older_kind(const NamedTensors& tensors, const std::string& where) {
+void refuse_other_kinds(const NamedTensors& tensors, const std::string& where) {
+  for (const auto& [name, tensor] : tensors) {
+    const bool experts = name.find(".moe_layer.") != std::string::npos;
+    const bool multiway = name.find("_proj.A.") != std::string::npos || name.find("ffn.A.") != std::string::npos;
+    if (!experts && !multiway) continue;
+    throw Unsupported("[" + where + "] holds " + name + ": a RetNet " +
+                      (experts ? "with experts (MoE)" : "of two copies (multiway)") +
+                      "; models with one plain feed-forward a layer are supported");
+  }
   if (find_tensor(tensors, "layers.0.retention.q_proj.bias") == nullptr) return;
   throw Unsupported(
       "[" + where +
@@ -128,7 +136,7 @@ void to_native_keys(NamedTensors& tensors, const std::string& where) {
     if (layout == LanguageLayout::fla) rename_fla(name);
   }
   std::erase_if(tensors, [](const NamedTensor& entry) { return entry.name == "version"; });
-  refuse_older_kind(tensors, where);
+  refuse_other_kinds(tensors, where);
   if (layout == LanguageLayout::fla) {
     split_old_mlp(tensors, where);
     add_fla_buffers(tensors, where);

@@ -49,6 +49,8 @@ RetnetActivation activation(const Reader& read, const char* key, const char* fal
 }
 
 RetnetConfig huggingface(const Reader& read) {
+  if (read.value("moe_freq", int64_t{0}) != 0) read.refuse("moe_freq", "layers with experts (MoE) are not supported");
+  if (read.is_set("multiway")) read.refuse("multiway", "two copies of each projection are not supported");
   if (!read.value("use_glu", true)) read.refuse("use_glu", "only models with a gated feed-forward are supported");
   RetnetConfig config;
   config.vocab_size = read.integer("vocab_size");

@@ -139,6 +139,10 @@ TEST_CASE("a torchscale model from before September 2023 is refused", "[convert]
   models::NamedTensors tensors = {{"embed_tokens.weight", torch::zeros({4, 4})},
                                   {"layers.0.retention.q_proj.bias", torch::zeros({4})}};
   CHECK_THROWS_AS(models::to_native_keys(tensors, "old.pt"), Unsupported);
+  tensors[1].name = "layers.0.retention.q_proj.A.weight";
+  CHECK_THAT(message_of<Unsupported>([&] { models::to_native_keys(tensors, "two.pt"); }), Contains("multiway"));
+  tensors[1].name = "layers.1.moe_layer.experts.0.fc1.weight";
+  CHECK_THAT(message_of<Unsupported>([&] { models::to_native_keys(tensors, "moe.pt"); }), Contains("MoE"));
 }
 
 }  // namespace
