@@ -1,16 +1,14 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include <apps/command.h>
+#include <apps/text_input.h>
 #include <models/pipelines/generator.h>
-#include <retention/base/error.h>
 
 namespace retentive::apps {
 namespace {
@@ -51,17 +49,9 @@ class InterruptScope {
   void (*previous_)(int);
 };
 
-std::string read_all(std::istream& in) { return {std::istreambuf_iterator<char>(in), {}}; }
-
 std::string prompt_of(const Flags& flags) {
   if (flags.prompt_given) return flags.prompt;
-  if (flags.prompt_file == "-") return read_all(std::cin);
-  if (!flags.prompt_file.empty()) {
-    std::ifstream file(flags.prompt_file, std::ios::binary);
-    if (!file) throw DataError("[generate] " + flags.prompt_file + " cannot be read; give the path of a text file");
-    return read_all(file);
-  }
-  return "";
+  return flags.prompt_file.empty() ? "" : read_text_input(flags.prompt_file, "generate");
 }
 
 void print_summary(const models::GeneratedText& done) {

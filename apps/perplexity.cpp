@@ -1,15 +1,13 @@
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include <apps/command.h>
 #include <apps/progress.h>
+#include <apps/text_input.h>
 #include <models/generation/perplexity.h>
 #include <models/pipelines/language_model.h>
-#include <retention/base/error.h>
 
 namespace retentive::apps {
 namespace {
@@ -23,13 +21,6 @@ struct Flags {
   models::LanguageModelOptions run;
   models::PerplexityOptions measure;
 };
-
-std::string read_text(const std::string& path) {
-  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw DataError("[perplexity] " + path + " cannot be read; give the path of a text file");
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 Json to_json(const models::PerplexityResult& result, const Flags& flags, int64_t bytes) {
   Json buckets = Json::array();
@@ -69,7 +60,7 @@ void print(const models::PerplexityResult& result, int64_t bytes) {
 int run_perplexity(const Flags& flags) {
   const auto model = models::load_language_model(flags.weights, flags.run);
   if (flags.run.threads > 0) at::set_num_threads(static_cast<int>(flags.run.threads));
-  const auto text = read_text(flags.text);
+  const auto text = read_text_input(flags.text, "perplexity");
   const auto tokens = model.tokenizer->encode(text, {.add_special_tokens = true, .match_special_tokens = false});
   ProgressMeter meter(static_cast<int64_t>(tokens.size()) - 1, "tokens");
   const auto result =

@@ -1,6 +1,5 @@
 #include <filesystem>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -10,6 +9,7 @@
 #include <apps/command.h>
 #include <apps/progress.h>
 #include <apps/text.h>
+#include <apps/text_input.h>
 #include <models/tokenizers/tokenizer.h>
 #include <models/tokenizers/train_bpe.h>
 #include <retention/base/error.h>
@@ -61,8 +61,6 @@ void print_json(const Json& json) { std::cout << json.dump(-1, ' ', false, Json:
 
 void print_row(const std::string& title, const std::string& text) { std::cout << padded(title, 12) << text << "\n"; }
 
-std::string standard_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
-
 int train(const TrainFlags& flags) {
   if (!flags.force && std::filesystem::exists(flags.output)) {
     throw InvalidArgument("[tokenizer train] " + flags.output + " exists; give another --output, or --force");
@@ -92,7 +90,7 @@ int train(const TrainFlags& flags) {
 int encode(const TextFlags& flags) {
   const auto tokenizer = models::load_tokenizer(flags.tokenizer);
   const bool piped = flags.input.empty() || flags.input == std::vector<std::string>{"-"};
-  std::string text = piped ? standard_input() : "";
+  std::string text = piped ? read_standard_input() : "";
   for (const auto& word : piped ? std::vector<std::string>() : flags.input) text += (text.empty() ? "" : " ") + word;
   const auto ids = tokenizer->encode(text, {.add_special_tokens = flags.special, .match_special_tokens = !flags.plain});
   if (flags.json) {
@@ -110,7 +108,7 @@ int decode(const TextFlags& flags) {
   const auto tokenizer = models::load_tokenizer(flags.tokenizer);
   std::string words;
   for (const auto& word : flags.input) words += word + " ";
-  if (flags.input.empty() || flags.input == std::vector<std::string>{"-"}) words = standard_input();
+  if (flags.input.empty() || flags.input == std::vector<std::string>{"-"}) words = read_standard_input();
   std::istringstream in(words);
   std::vector<int64_t> ids;
   for (std::string word; in >> word;) {

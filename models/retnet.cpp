@@ -53,8 +53,7 @@ void check_call(const Tensor& tokens, const RetentionState* state, const Sequenc
   if (mode == Normalization::exact || (state == nullptr && call.form != Form::auto_)) return;
   fail(
       "normalization \"torchscale\" takes whole rows without state, and a form by name, because its forms give "
-      "different "
-      "results; use normalization \"exact\" to decode, or name a form");
+      "different results; use normalization \"exact\" to decode, or name a form");
 }
 
 }  // namespace

@@ -35,14 +35,10 @@ torch::Tensor MultiScaleRetentionImpl::forward(const torch::Tensor& x, const Seq
 
 torch::Tensor MultiScaleRetentionImpl::retain(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
                                               const SequenceContext& context, LayerState* state) const {
-  RetentionOptions call{.form = context.form,
-                        .chunk = context.chunk,
-                        .k_scale = k_scale_,
-                        .state = {},
-                        .overwrite_state = false,
-                        .ranges = context.ranges};
-  if (state != nullptr && !state->tensors.empty()) call.state = state->tensors.front();
+  RetentionOptions call{.form = context.form, .chunk = context.chunk, .k_scale = k_scale_};
+  call.ranges = context.ranges;
   call.overwrite_state = frozen();
+  if (state != nullptr && !state->tensors.empty()) call.state = state->tensors.front();
   if (context.normalization == Normalization::torchscale) {
     return retention_torchscale(q, k, v, context.log_gamma, call);
   }
