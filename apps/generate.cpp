@@ -1,12 +1,12 @@
 #include <unistd.h>
 
-#include <csignal>
 #include <iostream>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include <apps/command.h>
+#include <apps/interrupt.h>
 #include <apps/text_input.h>
 #include <models/pipelines/generator.h>
 
@@ -27,26 +27,6 @@ struct Flags {
   bool echo = false;
   models::LanguageModelOptions run;
   models::TextOptions text;
-};
-
-volatile std::sig_atomic_t interrupted = 0;
-
-// Ctrl-C ends the text, not the program: the state is saved and the summary printed. A second one ends the program.
-class InterruptScope {
- public:
-  InterruptScope() {
-    interrupted = 0;
-    previous_ = std::signal(SIGINT, [](int) {
-      interrupted = 1;
-      std::signal(SIGINT, SIG_DFL);
-    });
-  }
-  ~InterruptScope() { std::signal(SIGINT, previous_); }
-  InterruptScope(const InterruptScope&) = delete;
-  InterruptScope& operator=(const InterruptScope&) = delete;
-
- private:
-  void (*previous_)(int);
 };
 
 std::string prompt_of(const Flags& flags) {
@@ -81,7 +61,7 @@ void generate_once(models::Generator& generator, const Flags& flags, const std::
     } else {
       std::cout << piece << std::flush;
     }
-    return interrupted == 0 && std::cout.good();
+    return !scope.requested() && std::cout.good();
   });
   if (flags.json) {
     std::cout << summary_json(done).dump() << std::endl;

@@ -8,6 +8,7 @@
 #include <c10/util/Exception.h>
 
 #include <apps/command.h>
+#include <apps/interrupt.h>
 #include <models/nearest.h>
 #include <models/version.h>
 #include <retention/base/error.h>
@@ -109,4 +110,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace retentive::apps
 
-int main(int argc, char** argv) { return retentive::apps::run(argc, argv); }
+int main(int argc, char** argv) {
+  retentive::apps::start_interrupt_thread();
+  return retentive::apps::run(argc, argv);
+}

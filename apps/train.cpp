@@ -1,26 +1,13 @@
-#include <signal.h>
-
-#include <atomic>
 #include <cstdio>
 #include <memory>
 
 #include <apps/command.h>
+#include <apps/interrupt.h>
 #include <models/training/progress.h>
 #include <models/training/trainer.h>
 
 namespace retentive::apps {
 namespace {
-
-std::atomic<bool> stop_requested = false;
-
-// The first interrupt asks the trainer to save and stop; the second one ends the program as usual.
-void stop_on_interrupt() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { stop_requested = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
 
 struct Flags {
   std::string config;
@@ -40,12 +27,12 @@ int train(const Flags& flags) {
   models::Trainer trainer(config);
   if (flags.resume) trainer.resume();
   models::ConsoleProgress progress(config.run.log_interval);
-  stop_on_interrupt();
-  const auto result = trainer.run(progress.callbacks(), &stop_requested);
+  const InterruptScope scope;
+  const auto result = trainer.run(progress.callbacks(), &scope.requested());
   if (result.counters.best.epoch > 0) {
-    std::printf("best: validation top-1 %.2f %% at epoch %lld (%s weights): %s\n", 100 * result.counters.best.top1,
-                static_cast<long long>(result.counters.best.epoch), result.counters.best.ema ? "averaged" : "raw",
-                result.best_path.c_str());
+    const auto& best = result.counters.best;
+    std::printf("best: validation %s at epoch %lld (%s weights): %s\n", models::scores_text(best.scores).c_str(),
+                static_cast<long long>(best.epoch), best.ema ? "averaged" : "raw", result.best_path.c_str());
   }
   if (!result.finished) {
     std::fprintf(stderr, "stopped at step %lld; go on with --resume (state: %s)\n",
@@ -57,9 +44,11 @@ int train(const Flags& flags) {
 }  // namespace
 
 Command train_command() {
-  return {"train", "Train or fine-tune a classifier from a run configuration", [](CLI::App& app) -> Action {
+  return {"train", "Train or fine-tune a classifier or language model from a run configuration",
+          [](CLI::App& app) -> Action {
             auto flags = std::make_shared<Flags>();
-            app.add_option("--config", flags->config, "run configuration (JSON), for example configs/digits.json")
+            app.add_option("--config", flags->config,
+                           "run configuration (JSON), for example configs/digits.json or configs/shakespeare.json")
                 ->required();
             app.add_option("--set", flags->overrides, "section.key=value, replaces a value of the configuration")
                 ->allow_extra_args(false);

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace retentive::testing {
@@ -20,8 +23,10 @@ struct ProcessResult {
   std::string err;
 };
 
-/// Runs `arguments` (the first is the program) to its end, without a shell; `input` becomes its standard input.
-inline ProcessResult run_process(const std::vector<std::string>& arguments, const std::string& input = "") {
+/// Runs `arguments` (the first is the program) to its end, without a shell; `input` becomes its standard input. Above
+/// 0, `interrupt_after` sends it SIGINT that long after its beginning.
+inline ProcessResult run_process(const std::vector<std::string>& arguments, const std::string& input = "",
+                                 std::chrono::milliseconds interrupt_after = {}) {
   const auto capture = [] { return std::unique_ptr<std::FILE, int (*)(std::FILE*)>(std::tmpfile(), std::fclose); };
   const auto in = capture(), out = capture(), err = capture();
   if (!in || !out || !err) throw std::runtime_error("no temporary file");
@@ -38,6 +43,10 @@ inline ProcessResult run_process(const std::vector<std::string>& arguments, cons
     dup2(fileno(err.get()), 2);
     execv(argv[0], argv.data());
     _exit(127);
+  }
+  if (interrupt_after.count() > 0) {
+    std::this_thread::sleep_for(interrupt_after);
+    kill(child, SIGINT);
   }
   int status = 0;
   waitpid(child, &status, 0);
