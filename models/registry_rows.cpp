@@ -181,6 +181,15 @@ RetnetConfig transformer(int64_t dim, int64_t ffn_dim, int64_t layers, int64_t h
   return config;
 }
 
+RetnetConfig retnet_nano() {
+  RetnetConfig config = retnet(256, 384, 5, 4);
+  config.vocab_size = 1024;
+  config.tie_embeddings = true;
+  config.dropout = 0.05;
+  config.chunk_size = 128;
+  return config;
+}
+
 RetnetConfig test_retnet() {
   RetnetConfig config = retnet(32, 64, 3, 4);
   config.vocab_size = 97;
@@ -232,6 +241,8 @@ std::vector<ModelRow> language_rows() {
       language_row("retnet_7b", retnet(4096, 6912, 32, 16), "RetNet 7B: 6.9 G parameters", kRetnetWeights),
       language_row("retnet_13b", retnet(5120, 8560, 40, 20), "RetNet 13B: 13 G parameters", kRetnetWeights),
       language_row("retnet_65b", retnet(8192, 13824, 64, 32), "RetNet 65B: 53 G parameters", kRetnetWeights),
+      language_row("retnet_nano", retnet_nano(), "small RetNet of 1,024 tokens, trained on Shakespeare's plays",
+                   "ships with this repository: the model that generate uses without flags"),
       language_row("transformer_medium", transformer(1024, 2768, 16, 4),
                    "softmax attention in RetNet medium's place, 306 M parameters", kTestWeights),
       language_row("test_retnet", test_retnet(), "tiny RetNet", kTestWeights),

@@ -41,6 +41,11 @@ std::shared_ptr<const datasets::Dataset> open_dataset(DataKind kind, const std::
                                                       const std::filesystem::path& labels,
                                                       const std::vector<std::string>& classes) {
   if (kind == DataKind::mnist) return std::make_shared<datasets::Mnist>(path, labels, classes);
+  if (kind == DataKind::text) {
+    throw Unsupported("[data] \"" + path.string() +
+                      "\" is to be text, which has no classes; image_folder and mnist are accepted; `retentive "
+                      "perplexity` measures language models");
+  }
   return std::make_shared<datasets::ImageFolder>(path);
 }
 

@@ -6,26 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include <datasets/loader.h>
+#include <models/training/eval_mode.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
 namespace {
 
 constexpr int64_t kWidestMatrix = 30;
-
-class EvalMode {
- public:
-  explicit EvalMode(torch::nn::Module& module) : module_(module), was_training_(module.is_training()) {
-    module_.eval();
-  }
-  ~EvalMode() { module_.train(was_training_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  torch::nn::Module& module_;
-  bool was_training_;
-};
 
 std::string label_of(const std::vector<std::string>& labels, int64_t k) {
   return static_cast<size_t>(k) < labels.size() ? labels[static_cast<size_t>(k)] : std::to_string(k);

@@ -21,19 +21,19 @@ void ConsoleProgress::step(const StepReport& report) {
   if (terminal_ ? now - drawn_ < kRedraw && !last : report.step % log_interval_ != 0) return;
   drawn_ = now;
   if (terminal_) std::fprintf(stderr, "%s%s ", kClearLine, progress_bar(report.step, report.steps).c_str());
-  std::fprintf(stderr, "epoch %lld/%lld  step %lld/%lld  loss %.4f  lr %.3e  %.1f images/s  ETA %s%s",
+  std::fprintf(stderr, "epoch %lld/%lld  step %lld/%lld  loss %.4f  lr %.3e  %.1f %s/s  ETA %s%s",
                static_cast<long long>(report.epoch), static_cast<long long>(report.epochs),
                static_cast<long long>(report.step), static_cast<long long>(report.steps), report.loss, report.lr,
-               report.images_per_second, duration_text(report.eta_seconds).c_str(), terminal_ ? "" : "\n");
+               report.items_per_second, report.items.c_str(), duration_text(report.eta_seconds).c_str(),
+               terminal_ ? "" : "\n");
   std::fflush(stderr);
 }
 
 void ConsoleProgress::epoch(const EpochReport& report) {
   if (terminal_) std::fputs(kClearLine, stderr);
-  std::fprintf(stderr, "epoch %lld/%lld  train loss %.4f  validation top-1 %.2f %% (loss %.4f)",
-               static_cast<long long>(report.epoch), static_cast<long long>(report.epochs), report.train_loss,
-               100 * report.raw.top1, report.raw.loss);
-  if (report.ema) std::fprintf(stderr, "  ema %.2f %% (%.4f)", 100 * report.ema->top1, report.ema->loss);
+  std::fprintf(stderr, "epoch %lld/%lld  train loss %.4f  validation %s", static_cast<long long>(report.epoch),
+               static_cast<long long>(report.epochs), report.train_loss, scores_text(report.raw).c_str());
+  if (report.ema) std::fprintf(stderr, "  ema %s", scores_text(*report.ema).c_str());
   std::fprintf(stderr, "  %.0f s%s\n", report.seconds, report.best ? "  best so far" : "");
 }
 

@@ -70,14 +70,35 @@ std::optional<FieldDifference> differ(const Json& ours, const Json& theirs, cons
   return FieldDifference{path, ours.dump(), theirs.dump()};
 }
 
-void validate_data(const DataSection& data) {
-  require(!data.train.empty(), "data.train is empty", "a folder or idx3 file is needed", "set data.train");
+void validate_labels(const DataSection& data) {
   if (data.kind == DataKind::mnist) {
     require(!data.train_labels.empty(), "data.train_labels is empty", "mnist needs an idx1 file of labels",
             "set data.train_labels");
     require(data.validation.empty() == data.validation_labels.empty(),
             "only one of data.validation and data.validation_labels is set", "both or neither", "set the other");
   }
+  require(data.tokenizer.empty(), "data.tokenizer is set", "a tokenizer goes with data.kind \"text\"",
+          "remove data.tokenizer");
+}
+
+void validate_text(const RunConfig& config) {
+  const auto& data = config.data;
+  require(data.train_labels.empty() && data.validation_labels.empty() && data.classes.empty(),
+          "data.train_labels, data.validation_labels or data.classes is set", "text has no labels", "remove them");
+  require(data.sequence_length >= 2 && data.sequence_length <= (1 << 20),
+          "data.sequence_length is " + std::to_string(data.sequence_length), "2 to 1048576",
+          "set data.sequence_length");
+  require(to_json_value(config.augment) == to_json_value(datasets::AugmentConfig{}), "augment is set",
+          "text is not augmented", "remove the section");
+  require(!config.preprocessing, "preprocessing is set", "text has none", "remove the section");
+  require(config.optimizer.layer_decay == 1, "optimizer.layer_decay is " + std::to_string(config.optimizer.layer_decay),
+          "1 for language models", "remove it");
+  require(!config.run.grad_checkpointing, "run.grad_checkpointing is set", "it is there for vision models",
+          "remove it, and choose a smaller run.batch_size or the chunkwise form");
+}
+
+void validate_data(const DataSection& data) {
+  require(!data.train.empty(), "data.train is empty", "a folder or file is needed", "set data.train");
   const double fraction = data.validation_fraction;
   require(fraction >= 0 && fraction < 1, "data.validation_fraction is " + std::to_string(fraction),
           "from 0 to less than 1", "set data.validation_fraction");
@@ -95,9 +116,13 @@ void RunConfig::validate() const {
           model.config ? "model.name and model.config are both set" : "neither model.name nor model.config is set",
           "exactly one of them", "name a model (`retentive models` lists them) or write its configuration");
   if (!model.name.empty()) find_model(model.name);
-  require(preprocessing || !model.config, "preprocessing is missing for a model given by its configuration",
+  const bool text = data.kind == DataKind::text;
+  require(text || preprocessing || !model.config, "preprocessing is missing for a model given by its configuration",
           "resize_shorter, crop, mean, std", "add a preprocessing section");
+  require(model.chunk >= 0, "model.chunk is " + std::to_string(model.chunk), "0 (the model's) or more tokens",
+          "set model.chunk");
   validate_data(data);
+  text ? validate_text(*this) : validate_labels(data);
   datasets::check_augment(augment);
   optimizer.validate();
   Schedule(schedule, optimizer.lr, 1);

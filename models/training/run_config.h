@@ -15,12 +15,13 @@
 #include <models/training/schedule.h>
 #include <retention/base/enum_names.h>
 #include <retention/base/export.h>
+#include <retention/base/form.h>
 #include <vision/structures.h>
 
 namespace retentive::models {
 
-/// Kinds of labelled image sets that training and evaluation read.
-enum class DataKind { mnist, image_folder };
+/// Kinds of data that training reads: labelled images, or text.
+enum class DataKind { mnist, image_folder, text };
 
 /// Arithmetic of training.
 enum class TrainPrecision { fp32 };
@@ -29,6 +30,8 @@ struct ModelSection {
   std::string name;
   std::optional<ModelConfig> config;
   std::string weights;
+  Form form = Form::auto_;
+  int64_t chunk = 0;
 
   /// Calls f(name, member, help) for every field, in order; so do all structs of this file.
   template <class Self, class F>
@@ -36,6 +39,8 @@ struct ModelSection {
     f("name", self.name, "row of the model registry (see `retentive models`)");
     f("config", self.config, "a full model configuration, in place of a name; num_classes comes from the data");
     f("weights", self.weights, "weights file to start from; a head of another class count is left fresh");
+    f("form", self.form, "form of causal retention in training; all give the same result");
+    f("chunk", self.chunk, "tokens of a chunk of the chunkwise form; 0 = the model's");
   }
 };
 
@@ -48,17 +53,24 @@ struct DataSection {
   double validation_fraction = 0;
   std::vector<std::string> classes;
   int64_t workers = 2;
+  std::string tokenizer;
+  int64_t sequence_length = 512;
 
   template <class Self, class F>
   static void visit(Self& self, F&& f) {
     f("kind", self.kind, "format of the sets");
-    f("train", self.train, "training set: a folder with one folder a class, or an idx3 file (mnist)");
+    f("train", self.train,
+      "training set: a folder with one folder a class, an idx3 file (mnist), or a file or folder of .txt (text)");
     f("train_labels", self.train_labels, "mnist: idx1 file of the training labels");
     f("validation", self.validation, "validation set, like train; empty = a part of the training set");
     f("validation_labels", self.validation_labels, "mnist: idx1 file of the validation labels");
-    f("validation_fraction", self.validation_fraction, "part of the training set kept for validation without a set");
+    f("validation_fraction", self.validation_fraction,
+      "part of the training set kept for validation without a set; of text, the end of each file");
     f("classes", self.classes, "mnist: class names by label; empty = the digits 0 to 9");
     f("workers", self.workers, "threads that read and augment images; 0 = the training thread does");
+    f("tokenizer", self.tokenizer,
+      "text: \"bytes\", a tokenizer.json or SentencePiece model; empty = that of the weights");
+    f("sequence_length", self.sequence_length, "text: tokens of a row; rows hold documents one after another");
   }
 };
 
@@ -87,7 +99,8 @@ struct RunSection {
   static void visit(Self& self, F&& f) {
     f("output_dir", self.output_dir, "where the weights, the state and the log go");
     f("seed", self.seed, "decides initial weights, order, augmentation and drop path");
-    f("batch_size", self.batch_size, "images a step; the last incomplete batch of an epoch is left out");
+    f("batch_size", self.batch_size,
+      "images or rows of text a step; the last incomplete batch of an epoch is left out");
     f("threads", self.threads, "threads of the model; 0 = all cores. Equal bits need equal threads");
     f("precision", self.precision, "arithmetic");
     f("grad_checkpointing", self.grad_checkpointing, "recompute activations in the backward pass to save memory");
@@ -146,8 +159,8 @@ RETENTIVE_API std::optional<FieldDifference> first_difference(const RunConfig& o
 template <>
 struct retentive::EnumNames<retentive::models::DataKind> {
   using Kind = retentive::models::DataKind;
-  static constexpr std::array<std::pair<Kind, std::string_view>, 2> table = {
-      {{Kind::mnist, "mnist"}, {Kind::image_folder, "image_folder"}}};
+  static constexpr std::array<std::pair<Kind, std::string_view>, 3> table = {
+      {{Kind::mnist, "mnist"}, {Kind::image_folder, "image_folder"}, {Kind::text, "text"}}};
 };
 
 template <>

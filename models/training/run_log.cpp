@@ -4,16 +4,20 @@
 #include <string>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
+#include <models/config_json.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json scores_json(const Scores& scores) { return {{"top1", scores.top1}, {"top5", scores.top5}, {"loss", scores.loss}}; }
+Json scores_json(const Scores& scores) {
+  const Json all = to_json_value(scores);
+  Json present;
+  for (const auto& [name, value] : all.items()) {
+    if (!value.is_null()) present[name] = value;
+  }
+  return present;
+}
 
 [[noreturn]] void refuse(const std::filesystem::path& path) {
   throw DataError("[run log] \"" + path.string() +
@@ -45,7 +49,7 @@ void RunLog::append(const EpochReport& report) {
                      {"validation", scores_json(report.raw)},
                      {"ema", report.ema ? scores_json(*report.ema) : Json(nullptr)},
                      {"seconds", report.seconds},
-                     {"images_per_second", report.images_per_second},
+                     {report.items + "_per_second", report.items_per_second},
                      {"best", report.best}};
   std::ofstream output(path_, std::ios::app);
   if (!(output << line.dump() << '\n').flush()) refuse(path_);

@@ -8,8 +8,9 @@
 
 namespace retentive::models {
 
-/// The epochs of a run as JSON lines: epoch, step, lr, train_loss, validation {top1, top5, loss}, ema {...} or null,
-/// seconds, images_per_second, best.
+/// The epochs of a run as JSON lines: epoch, step, lr, train_loss, validation {the fields of Scores that there are},
+/// ema
+/// {...} or null, seconds, images_per_second or tokens_per_second, best.
 class RETENTIVE_API RunLog {
  public:
   /// Keeps the first `epochs` epochs of an existing log, so that a resumed run has every epoch once.

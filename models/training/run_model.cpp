@@ -19,7 +19,9 @@ void fit_classes(vision::RmtConfig& config, int64_t num_classes) {
 }
 
 void fit_classes(RetnetConfig&, int64_t) {
-  throw ConfigError("[train] the model is a language model and the data are labelled images; name a vision model");
+  throw ConfigError(
+      "[train] the model is a language model and the data are labelled images; name a vision model, or set data.kind "
+      "to \"text\"");
 }
 
 // A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
@@ -52,6 +54,9 @@ RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
   }
   if (config.preprocessing) result.preprocessing = *config.preprocessing;
   std::visit([num_classes](auto& model) { fit_classes(model, num_classes); }, result.config);
+  if (config.model.form != Form::auto_ || config.model.chunk != 0) {
+    throw ConfigError("[train] model.form or model.chunk is set and the model has no causal retention; remove them");
+  }
   datasets::check_preprocessing(result.preprocessing);
   const auto channels = static_cast<int64_t>(result.preprocessing.mean.size());
   if (channels != in_channels(result.config)) {

@@ -5,22 +5,21 @@
 #include <string>
 
 #include <models/state_dict.h>
+#include <models/training/scores.h>
 #include <retention/base/export.h>
 
 namespace retentive::models {
 
-/// The best validation score of a run so far: largest top-1, then smallest loss, then first.
+/// The best validation scores of a run so far, by better(); of equal ones the first.
 struct BestScore {
-  double top1 = -1;
-  double loss = 0;
-  int64_t epoch = 0;  ///< from 1
+  Scores scores;
+  int64_t epoch = 0;  ///< from 1; 0 = none yet
   bool ema = false;   ///< reached by the averaged weights
 
   /// Calls f(name, member, help) for every field, in order; so does RunCounters.
   template <class Self, class F>
   static void visit(Self& self, F&& f) {
-    f("top1", self.top1, "share of validation images that were right, -1 before the first epoch");
-    f("loss", self.loss, "mean cross entropy on the validation set");
+    f("scores", self.scores, "on the validation set");
     f("epoch", self.epoch, "epoch, from 1");
     f("ema", self.ema, "reached by the averaged weights");
   }

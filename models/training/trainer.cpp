@@ -8,16 +8,12 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 
-#include <datasets/loader.h>
 #include <datasets/random.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
-#include <models/training/data.h>
 #include <models/training/ema.h>
-#include <models/training/evaluation.h>
-#include <models/training/losses.h>
 #include <models/training/run_log.h>
-#include <models/training/run_model.h>
+#include <models/training/task.h>
 #include <retention/base/error.h>
 #include <retention/ops/memory.h>
 
@@ -32,20 +28,6 @@ constexpr uint64_t kStepStream = 0x57e9;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-datasets::LoaderOptions loader_options(const RunConfig& config, const vision::Preprocessing& preprocessing) {
-  datasets::LoaderOptions options;
-  options.batch_size = config.run.batch_size;
-  options.shuffle = true;
-  options.seed = static_cast<uint64_t>(config.run.seed);
-  options.workers = config.data.workers;
-  options.drop_last = true;
-  options.preprocessing = preprocessing;
-  options.augment = config.augment;
-  return options;
-}
-
-Scores scores_of(const ClassificationMetrics& metrics) { return {metrics.top1(), metrics.top5(), metrics.loss()}; }
-
 NamedTensors values_of(const torch::nn::Module& module) {
   auto values = state_dict(module);
   for (auto& [name, tensor] : values) tensor = tensor.detach();
@@ -58,18 +40,15 @@ class Trainer::Impl {
  public:
   explicit Impl(RunConfig run_config)
       : config(std::move(run_config)),
-        data((config.validate(), open_run_data(config.data, static_cast<uint64_t>(config.run.seed)))),
-        classes(static_cast<int64_t>(data.train->class_names().size())),
-        target(build_run_model(config, classes)),
-        loader(*data.train, loader_options(config, target.preprocessing)),
-        schedule(config.schedule, config.optimizer.lr, loader.size()),
-        optimizer(config.optimizer, target.model->parameter_groups(config.optimizer.layer_decay)),
+        task((config.validate(), make_task(config))),
+        steps(task->steps_per_epoch()),
+        schedule(config.schedule, config.optimizer.lr, steps),
+        optimizer(config.optimizer, task->parameter_groups(config.optimizer.layer_decay)),
         generator(at::detail::createCPUGenerator()) {
-    target.model->set_generator(generator);
-    target.model->set_grad_checkpointing(config.run.grad_checkpointing);
+    task->set_generator(generator);
     if (config.ema.decay > 0) {
-      ema.emplace(*target.model, config.ema.decay);
-      ema_model = as_backbone(build_uninitialized(target.config), "train");
+      ema.emplace(task->model(), config.ema.decay);
+      ema_model = build_uninitialized(task->card().config.value());
     }
   }
 
@@ -81,23 +60,20 @@ class Trainer::Impl {
  private:
   fs::path file(const char* name) const { return fs::path(config.run.output_dir) / name; }
   void prepare_output();
-  double train_step(const datasets::Batch& batch);
+  double train_step();
   bool train_epoch(const TrainCallbacks& callbacks, const std::atomic<bool>* stop, EpochReport& report);
   bool validate_epoch(const std::atomic<bool>* stop, EpochReport& report);
-  Scores score(vision::BackboneImpl& model, const std::atomic<bool>* stop);
-  bool keep_if_best(const Scores& scores, vision::BackboneImpl& model, bool averaged);
+  bool keep_if_best(const Scores& scores, torch::nn::Module& model, bool averaged);
   void save_state();
 
   PooledTensors pooled;
-  RunData data;
-  int64_t classes;
-  RunModel target;
-  datasets::Loader loader;
+  std::unique_ptr<TrainingTask> task;
+  int64_t steps;  // of an epoch
   Schedule schedule;
   Optimizer optimizer;
   at::Generator generator;
   std::optional<Ema> ema;
-  std::shared_ptr<vision::BackboneImpl> ema_model;
+  std::shared_ptr<torch::nn::Module> ema_model;
   RunCounters counters;
   bool resumed = false;
 };
@@ -111,18 +87,18 @@ void Trainer::Impl::resume() {
                       "\" was written with " + difference->right +
                       "; a run goes on with its own configuration; set it back, or start anew in another output_dir");
   }
-  const bool counts_fit = state.counters.step_in_epoch <= loader.size() &&
-                          state.counters.step == state.counters.epoch * loader.size() + state.counters.step_in_epoch &&
+  const bool counts_fit = state.counters.step_in_epoch <= steps &&
+                          state.counters.step == state.counters.epoch * steps + state.counters.step_in_epoch &&
                           state.counters.step <= schedule.total_steps();
   if (!counts_fit || (ema && state.counters.ema_updates != state.counters.step)) {
     throw CheckpointError("[train] \"" + path.string() + "\" stands at step " + std::to_string(state.counters.step) +
-                          " of epochs with " + std::to_string(loader.size()) +
+                          " of epochs with " + std::to_string(steps) +
                           " steps; counters that fit the training set are accepted; check that the data is the same");
   }
   Checkpoint weights;
   weights.path = path.string();
   weights.tensors = state.model;
-  load_state(*target.model, weights);
+  load_state(task->model(), weights);
   optimizer.load_state(state.optimizer);
   if (ema) ema->restore(state.ema, state.counters.ema_updates);
   counters = state.counters;
@@ -146,17 +122,12 @@ void Trainer::Impl::prepare_output() {
   }
 }
 
-double Trainer::Impl::train_step(const datasets::Batch& batch) {
+double Trainer::Impl::train_step() {
   generator.set_current_seed(
       datasets::derive_seed(static_cast<uint64_t>(config.run.seed), kStepStream, static_cast<uint64_t>(counters.step)));
-  const auto images = torch::from_blob(const_cast<float*>(batch.images.data()),
-                                       {batch.size, batch.channels, batch.height, batch.width});
-  const auto labels = torch::from_blob(const_cast<int64_t*>(batch.labels.data()), {batch.size}, torch::kLong);
-  const auto targets = smooth_targets(labels, classes, config.augment.label_smoothing);  // [B, K]
-  const auto mixed = mix_batch(images, targets, config.augment, generator);
   optimizer.set_lr(schedule.lr(counters.step));
   optimizer.zero_grad();
-  const auto loss = soft_cross_entropy(target.model->forward(mixed.images), mixed.targets);
+  const auto loss = task->next_loss();
   const double value = loss.item<double>();
   if (!std::isfinite(value)) {
     throw StateError("[train] the loss is " + std::to_string(value) + " at step " + std::to_string(counters.step + 1) +
@@ -166,19 +137,17 @@ double Trainer::Impl::train_step(const datasets::Batch& batch) {
   }
   loss.backward();
   optimizer.step();
-  if (ema) ema->update(*target.model);
+  if (ema) ema->update(task->model());
   return value;
 }
 
 bool Trainer::Impl::train_epoch(const TrainCallbacks& callbacks, const std::atomic<bool>* stop, EpochReport& report) {
-  target.model->train();
+  task->model().train();
   const auto start = Clock::now();
-  auto batches = loader.epoch(counters.epoch);
-  for (int64_t i = 0; i < counters.step_in_epoch && counters.step_in_epoch < loader.size(); ++i) batches.next();
+  if (counters.step_in_epoch < steps) task->begin_epoch(counters.epoch, counters.step_in_epoch);
   int64_t done = 0;
-  while (counters.step_in_epoch < loader.size()) {
-    const auto batch = batches.next();
-    const double loss = train_step(*batch);
+  while (counters.step_in_epoch < steps) {
+    const double loss = train_step();
     const double lr = schedule.lr(counters.step);
     ++counters.step;
     ++counters.step_in_epoch;
@@ -186,55 +155,44 @@ bool Trainer::Impl::train_epoch(const TrainCallbacks& callbacks, const std::atom
     if (ema) counters.ema_updates = ema->updates();
     report.seconds = seconds_since(start);
     const double rate = static_cast<double>(++done) / report.seconds;
-    report.images_per_second = rate * static_cast<double>(config.run.batch_size);
+    report.items_per_second = rate * static_cast<double>(task->items_per_step());
+    report.items = task->items();
     if (callbacks.step) {
-      callbacks.step({report.epoch, report.epochs, counters.step_in_epoch, loader.size(), loss, lr,
-                      report.images_per_second, static_cast<double>(schedule.total_steps() - counters.step) / rate});
+      callbacks.step({report.epoch, report.epochs, counters.step_in_epoch, steps, loss, lr, report.items_per_second,
+                      report.items, static_cast<double>(schedule.total_steps() - counters.step) / rate});
     }
     if (stop != nullptr && stop->load()) return false;
   }
   report.step = counters.step;
   report.lr = schedule.lr(counters.step - 1);
-  report.train_loss = counters.loss_sum / static_cast<double>(loader.size());
+  report.train_loss = counters.loss_sum / static_cast<double>(steps);
   return true;
 }
 
-Scores Trainer::Impl::score(vision::BackboneImpl& model, const std::atomic<bool>* stop) {
-  EvaluationOptions options;
-  options.preprocessing = target.preprocessing;
-  options.batch_size = config.run.batch_size;
-  options.workers = config.data.workers;
-  options.stop = stop;
-  return scores_of(evaluate(model, *data.validation, classes, options));
-}
-
-bool Trainer::Impl::keep_if_best(const Scores& scores, vision::BackboneImpl& model, bool averaged) {
+bool Trainer::Impl::keep_if_best(const Scores& scores, torch::nn::Module& model, bool averaged) {
   auto& best = counters.best;
-  if (scores.top1 < best.top1 || (scores.top1 == best.top1 && !(scores.loss < best.loss))) return false;
-  best = {scores.top1, scores.loss, counters.epoch + 1, averaged};
-  ModelCard card;
-  card.config = target.config;
-  card.preprocessing = target.preprocessing;
-  card.labels = data.train->class_names();
+  if (best.epoch > 0 && !better(scores, best.scores)) return false;
+  best = {scores, counters.epoch + 1, averaged};
+  auto card = task->card();
   card.name = config.model.name;
   card.license = config.run.license;
   card.source = "retentive train";
-  card.notes = "validation top-1 " + std::to_string(100 * best.top1) + " % on " +
-               std::to_string(data.validation->size()) + " images, epoch " + std::to_string(best.epoch) + " of " +
-               std::to_string(config.schedule.epochs) + ", " + (averaged ? "averaged" : "raw") + " weights, seed " +
-               std::to_string(config.run.seed) + (config.run.notes.empty() ? "" : "; " + config.run.notes);
+  card.notes = "validation " + scores_text(scores) + " on " + task->validation_size() + ", epoch " +
+               std::to_string(best.epoch) + " of " + std::to_string(config.schedule.epochs) + ", " +
+               (averaged ? "averaged" : "raw") + " weights, seed " + std::to_string(config.run.seed) +
+               (config.run.notes.empty() ? "" : "; " + config.run.notes);
   save_checkpoint(file("best.safetensors"), model, card);
   return true;
 }
 
 bool Trainer::Impl::validate_epoch(const std::atomic<bool>* stop, EpochReport& report) {
-  report.raw = score(*target.model, stop);
+  report.raw = task->validate(task->model(), stop);
   if (ema) {
     ema->copy_to(*ema_model);
-    report.ema = score(*ema_model, stop);
+    report.ema = task->validate(*ema_model, stop);
   }
   if (stop != nullptr && stop->load()) return false;
-  report.best = keep_if_best(report.raw, *target.model, false);
+  report.best = keep_if_best(report.raw, task->model(), false);
   if (report.ema && keep_if_best(*report.ema, *ema_model, true)) report.best = true;
   return true;
 }
@@ -243,7 +201,7 @@ void Trainer::Impl::save_state() {
   RunState state;
   state.config_json = run_config_json(config);
   state.counters = counters;
-  state.model = values_of(*target.model);
+  state.model = values_of(task->model());
   if (ema) state.ema = ema->tensors();
   state.optimizer = optimizer.state();
   write_run_state(file("last.state.safetensors"), state);

@@ -22,15 +22,9 @@ struct StepReport {
   int64_t steps = 0;
   double loss = 0;
   double lr = 0;
-  double images_per_second = 0;  ///< since the epoch began or the run was resumed
-  double eta_seconds = 0;        ///< training time left in the run
-};
-
-/// Validation scores of one set of weights.
-struct Scores {
-  double top1 = 0;  ///< 0 to 1
-  double top5 = 0;
-  double loss = 0;
+  double items_per_second = 0;  ///< since the epoch began or the run was resumed
+  std::string items;            ///< what is counted: "images", "tokens"
+  double eta_seconds = 0;       ///< training time left in the run
 };
 
 /// One epoch, just validated.
@@ -43,7 +37,8 @@ struct EpochReport {
   Scores raw;
   std::optional<Scores> ema;
   double seconds = 0;
-  double images_per_second = 0;
+  double items_per_second = 0;
+  std::string items;
   bool best = false;  ///< best.safetensors was written
 };
 
@@ -59,7 +54,8 @@ struct TrainResult {
   std::filesystem::path state_path;  ///< what resume() continues from
 };
 
-/// A training run of a classifier. Same configuration, threads and data give the same bits, resumed or not.
+/// A training run of a classifier or language model. Same configuration, threads and data give the same bits, resumed
+/// or not.
 ///
 /// In run.output_dir it keeps best.safetensors (weights with card), last.state.safetensors, log.jsonl (one line an
 /// epoch) and config.json.

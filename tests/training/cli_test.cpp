@@ -98,4 +98,76 @@ TEST_CASE("wrong arguments and files give a message and nothing else", "[cli]") 
   CHECK_THAT(weights.err, Contains("rmt_t") && Contains("--weights"));
 }
 
+TEST_CASE("from text files to a tokenizer, a trained model, its score and its text", "[cli]") {
+  const TemporaryFolder folder;
+  const auto text = folder / "rhyme.txt";
+  std::ofstream out(text);
+  for (int i = 0; i < 200; ++i) out << "one two three four\nfive six seven eight\n";
+  out.close();
+  const auto tokenizer = folder / "tokenizer.json";
+  REQUIRE(program({"tokenizer", "train", text, "--vocab-size", "270", "--output", tokenizer}).exit_code == 0);
+  const auto config = folder / "run.json";
+  std::ofstream(config) << nlohmann::json{{"model",
+                                           {{"config",
+                                             {{"family", "retnet"},
+                                              {"dim", 32},
+                                              {"value_dim", 32},
+                                              {"ffn_dim", 32},
+                                              {"num_layers", 1},
+                                              {"num_heads", 2}}}}},
+                                          {"data",
+                                           {{"kind", "text"},
+                                            {"train", text},
+                                            {"validation_fraction", 0.1},
+                                            {"tokenizer", tokenizer},
+                                            {"sequence_length", 64}}},
+                                          {"optimizer", {{"lr", 0.02}}},
+                                          {"schedule", {{"epochs", 4}, {"warmup_epochs", 0.2}}},
+                                          {"run", {{"output_dir", folder / "out"}, {"batch_size", 4}, {"log_interval", 5}}}};
+  const auto trained = program({"train", "--config", config});
+  INFO(trained.err);
+  REQUIRE(trained.exit_code == 0);
+  CHECK_THAT(trained.out, Contains("best: validation") && Contains("bits/byte"));
+  CHECK_THAT(trained.err, Contains("tokens/s") && Contains("epoch 4/4  train loss"));
+  const auto weights = folder / "out/best.safetensors";
+  const auto scored = program({"perplexity", "--weights", weights, text, "--json"});
+  REQUIRE(scored.exit_code == 0);
+  CHECK(nlohmann::json::parse(scored.out)["bits_per_byte"].get<double>() < 0.3);
+  const auto continued =
+      program({"generate", "--weights", weights, "--prompt", "one two", "-n", "60", "--temperature", "0"});
+  CHECK_THAT(continued.out, Contains("three four\nfive six seven eight\none two three four\n"));
+}
+
+TEST_CASE("an interrupt at any time saves the run, which goes on", "[cli]") {
+  const TemporaryFolder folder;
+  const auto text = folder / "long.txt";
+  std::ofstream(text) << std::string(80000, 'a') << std::string(80000, 'b');
+  const auto config = folder / "run.json";
+  // More than 2048 rows in a product of gradients: oneDNN then works with the stack pointer in the heap.
+  std::ofstream(config) << nlohmann::json{{"model",
+                                           {{"config",
+                                             {{"family", "retnet"},
+                                              {"dim", 128},
+                                              {"value_dim", 128},
+                                              {"ffn_dim", 128},
+                                              {"num_layers", 1},
+                                              {"num_heads", 2}}}}},
+                                          {"data",
+                                           {{"kind", "text"},
+                                            {"train", text},
+                                            {"validation_fraction", 0.1},
+                                            {"tokenizer", "bytes"},
+                                            {"sequence_length", 512}}},
+                                          {"schedule", {{"epochs", 1000}}},
+                                          {"run", {{"output_dir", folder / "out"}, {"batch_size", 12}}}};
+  std::vector<std::string> train = {RETENTIVE_PROGRAM, "train", "--config", config};
+  for (int round = 0; round < 5; ++round) {
+    const auto stopped = testing::run_process(train, "", std::chrono::milliseconds(1500 + 37 * round));
+    INFO("round " << round << ": " << stopped.err);
+    REQUIRE(stopped.exit_code == 0);
+    CHECK_THAT(stopped.err, Contains("stopped at step") && Contains("--resume"));
+    if (round == 0) train.push_back("--resume");
+  }
+}
+
 }  // namespace retentive

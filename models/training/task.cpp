@@ -1,0 +1,11 @@
+#include <models/training/task.h>
+
+namespace retentive::models {
+
+TrainingTask::~TrainingTask() = default;
+
+std::unique_ptr<TrainingTask> make_task(const RunConfig& config) {
+  return config.data.kind == DataKind::text ? make_language_task(config) : make_classification_task(config);
+}
+
+}  // namespace retentive::models
