@@ -9,11 +9,11 @@ namespace {
 // Keys and values that keep a thread busy for longer than it takes to wake it.
 constexpr int64_t kThreadElements = 65536;
 // Memory is asked for so far ahead; two streams of rows, keys and values, take turns, which no processor foresees.
-constexpr int64_t kAheadBytes = 4096;
+constexpr int64_t kAheadBytes = 8192;
 // Below every score, but nothing times it is 0.
 constexpr float kLowest = -3e38f;
 
-/// Rows of one head; what is read asks for what comes `ahead` elements later.
+/// Rows of one head; what is asked for comes `ahead` elements later than what is read.
 template <class T>
 struct TokenStream {
   const T* data;
@@ -25,10 +25,7 @@ struct TokenStream {
     ahead = std::max<int64_t>(kAheadBytes / row_bytes, kRows) * stride;
   }
 
-  Floats read(const T* at, int64_t n) const {
-    _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
-    return load_part(at, n);
-  }
+  void ask(const T* at) const { _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0); }
 };
 
 /// One part of the keys of one head, for all queries.
@@ -78,7 +75,8 @@ class DecodePart {
 #pragma GCC unroll 4
       for (int q = 0; q < together; ++q) sums[q][r] = zero();
       for_each_vector(keys.dim, [&](int64_t c, int64_t n) {
-        const Floats x = keys.read(key + c, n);
+        keys.ask(key + c);
+        const Floats x = load_part(key + c, n);
 #pragma GCC unroll 4
         for (int q = 0; q < together; ++q) sums[q][r] = fmadd(x, load(query + q * width + c), sums[q][r]);
       });
@@ -113,11 +111,18 @@ class DecodePart {
     const TokenStream<T> values = values_;
     const int64_t partial = plan_.partial, queries = p_.queries - first;
     const float* const weights = scores_[first] + t;
+    const T* const from = values.data + t * values.stride;
     float* const sums = partials_ + first * partial;
+    // Rows that lie side by side are asked for in the order of memory, which is what the processor itself carries on.
+    const bool dense = values.stride == values.dim;
+    const int64_t next_row = dense ? kLanes : values.stride, next_channel = dense ? tokens : 1;
     for_each_vector(values.dim, [&](int64_t c, int64_t n) {
       Floats value[tokens];
 #pragma GCC unroll 4
-      for (int r = 0; r < tokens; ++r) value[r] = values.read(values.data + (t + r) * values.stride + c, n);
+      for (int r = 0; r < tokens; ++r) {
+        values.ask(from + r * next_row + c * next_channel);
+        value[r] = load_part(from + r * values.stride + c, n);
+      }
       const float* weight = weights;
       float* to = sums + c;
       for (int64_t i = 0; i < queries; ++i, weight += kDecodePart, to += partial) {
