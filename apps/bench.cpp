@@ -176,7 +176,8 @@ Command bench_command() {
             auto compare_flags = std::make_shared<CompareFlags>();
             auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
             auto* training_app = app.add_subcommand("training", "time training steps of one model");
-            auto* kernel_app = app.add_subcommand("kernels", "check and time the MaSA kernels alone");
+            auto* kernel_app =
+                app.add_subcommand("kernels", "check and time single kernels: MaSA, attention with a cache");
             auto language_flags = std::make_shared<LanguageFlags>();
             auto* language_app = app.add_subcommand("language", "time prompts and decoding of language models");
             add_language_options(*language_app, *language_flags);

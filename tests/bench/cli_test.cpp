@@ -106,6 +106,11 @@ TEST_CASE("bench kernels checks before it times") {
     CHECK(result["median_us"].get<double>() > 0);
   }
   CHECK(count == 2);
+  const auto decode = bench({"kernels", "--filter", "attention_decode_8192", "--reps", "5", "--json"});
+  REQUIRE(decode.exit_code == 0);
+  const auto first = json::parse(decode.out.substr(0, decode.out.find('\n')));
+  CHECK(first["correct"] == true);
+  CHECK(first["bandwidth_share"].get<double>() > 0.01);
   CHECK_THAT(bench({"kernels", "--filter", "nothing"}).err, Contains("nothing") && Contains("masa_full_14x14x8x32"));
 }
 
