@@ -152,7 +152,10 @@ void add_language_options(CLI::App& app, LanguageFlags& flags) {
   app.add_option("--batch", options.batch, "sequences at once; 1")->check(CLI::Range(1, 4096));
   app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
   app.add_option("--steps", options.steps, "decoding steps that count; 40")->check(CLI::Range(1, 1'000'000));
-  app.add_flag("--by-token", options.by_token, "also read the prompts token by token");
+  auto* by_token = app.add_flag("--by-token", options.by_token, "also read the prompts token by token");
+  app.add_flag("--random-state", options.random_state,
+               "begin with states of random values, as long prompts take minutes; steps take as long")
+      ->excludes(by_token);
   app.add_flag("--json", flags.json, "one JSON object");
 }
 
@@ -173,7 +176,8 @@ Command bench_command() {
             auto compare_flags = std::make_shared<CompareFlags>();
             auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
             auto* training_app = app.add_subcommand("training", "time training steps of one model");
-            auto* kernel_app = app.add_subcommand("kernels", "check and time the MaSA kernels alone");
+            auto* kernel_app =
+                app.add_subcommand("kernels", "check and time single kernels: MaSA, attention with a cache");
             auto language_flags = std::make_shared<LanguageFlags>();
             auto* language_app = app.add_subcommand("language", "time prompts and decoding of language models");
             add_language_options(*language_app, *language_flags);

@@ -8,7 +8,10 @@
 
 #include <bench/kernels.h>
 #include <retention/base/error.h>
+#include <retention/kernels/stream.h>
+#include <retention/ops/attention.h>
 #include <retention/ops/masa.h>
+#include <retention/ops/memory.h>
 #include <retention/ops/position.h>
 
 namespace retentive::bench {
@@ -51,27 +54,76 @@ struct Call {
   double k_scale;
 };
 
-KernelResult measure(const Shape& shape, Precision precision, int repetitions) {
-  const auto type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
-  const Call call(shape, type);
-  KernelResult result{.name = shape.name, .precision = precision};
-  // Doubles take the composed form, which shares no code with the kernels.
-  const auto exact = call.run(at::kDouble);
-  const auto error = (call.run(type).to(at::kDouble) - exact).abs().max().item<double>();
+at::ScalarType type_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
+
+// Doubles take the composed form, which shares no code with the kernels.
+void compare(KernelResult& result, const torch::Tensor& actual, const torch::Tensor& exact, double bound) {
+  const auto error = (actual.to(at::kDouble) - exact).abs().max().item<double>();
   result.deviation = error / std::max(1.0, exact.abs().max().item<double>());
-  // bf16: rotated q and k, probabilities and the result are rounded once each.
-  result.correct = result.deviation <= (precision == Precision::bf16 ? 4.0 / 256 : 1e-5);
-  const auto keys = shape.decomposed ? shape.height + shape.width : shape.height * shape.width;
-  result.gmacs = 2e-9 * static_cast<double>(exact.numel() * keys);
-  if (!result.correct) return result;
+  result.correct = result.deviation <= bound;
+}
+
+// fn(i) for i = 0, 1, ...
+template <class F>
+Summary time_calls(int repetitions, const F& fn) {
   std::vector<double> times;
   for (int i = -5; i < repetitions; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    call.run(type);
+    fn(i + 5);
     const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - start;
     if (i >= 0) times.push_back(spent.count());
   }
-  result.microseconds = summarise(times);
+  return summarise(times);
+}
+
+KernelResult measure(const Shape& shape, Precision precision, int repetitions) {
+  const auto type = type_of(precision);
+  const Call call(shape, type);
+  KernelResult result{.name = shape.name, .precision = precision};
+  const auto exact = call.run(at::kDouble);
+  // bf16: rotated q and k, probabilities and the result are rounded once each.
+  compare(result, call.run(type), exact, precision == Precision::bf16 ? 4.0 / 256 : 1e-5);
+  const auto keys = shape.decomposed ? shape.height + shape.width : shape.height * shape.width;
+  result.gmacs = 2e-9 * static_cast<double>(exact.numel() * keys);
+  if (result.correct) result.microseconds = time_calls(repetitions, [&](int) { call.run(type); });
+  return result;
+}
+
+/// One token's attention to the cache of one layer.
+struct DecodeShape {
+  const char* name;
+  int64_t tokens, heads, dim;
+};
+
+constexpr DecodeShape kDecodeShapes[] = {{"attention_decode_8192x4x256", 8192, 4, 256},
+                                         {"attention_decode_65536x4x256", 65536, 4, 256}};
+
+KernelResult measure(const DecodeShape& shape, Precision precision, int repetitions) {
+  const auto type = type_of(precision);
+  auto generator = at::detail::createCPUGenerator(1);
+  // More than the processor's own caches hold: the layers of a model take turns too.
+  const auto elements = 2 * shape.tokens * shape.heads * shape.dim;
+  const int64_t layers = std::max<int64_t>(1, (int64_t{1} << 27) / elements);
+  std::vector<torch::Tensor> caches;
+  for (int64_t i = 0; i < layers; ++i) {
+    caches.push_back(large_empty({2, 1, shape.heads, shape.tokens, shape.dim}, type).normal_(0, 1, generator));
+  }
+  // Of a size that makes few keys count: the mean of thousands of values would be right whatever the weights.
+  const auto q = (8 * torch::randn({1, 1, shape.heads, shape.dim}, generator)).to(type);
+  const auto run = [&](int64_t layer, at::ScalarType as) {
+    const auto kv = caches[static_cast<size_t>(layer % layers)].to(as).transpose(2, 3);  // [2, B, T, N, D]
+    return attention_decode(q.to(as), kv[0], kv[1]);
+  };
+  KernelResult result{.name = shape.name, .precision = precision};
+  // bf16: the result is rounded once.
+  compare(result, run(0, type), run(0, at::kDouble), precision == Precision::bf16 ? 1.0 / 256 : 1e-5);
+  result.gmacs = 1e-9 * static_cast<double>(elements);
+  if (!result.correct) return result;
+  result.read_gb = result.gmacs * static_cast<double>(c10::elementSize(type));
+  const auto bandwidth = [] { return retention::read_bandwidth(int64_t{1} << 29, at::get_num_threads()) * 1e-9; };
+  const double before = bandwidth();
+  result.microseconds = time_calls(repetitions, [&](int i) { run(i, type); });
+  result.read_gb_per_s = std::max(before, bandwidth());
   return result;
 }
 
@@ -82,14 +134,18 @@ void measure_kernels(const std::string& filter, int threads, int repetitions,
   if (threads > 0) at::set_num_threads(threads);
   const c10::InferenceMode inference;
   bool any = false;
-  for (const auto& shape : kShapes) {
-    if (std::string(shape.name).find(filter) == std::string::npos) continue;
-    any = true;
-    for (const auto precision : {Precision::fp32, Precision::bf16}) sink(measure(shape, precision, repetitions));
-  }
-  if (any) return;
   std::string names;
-  for (const auto& shape : kShapes) names += std::string(names.empty() ? "" : ", ") + shape.name;
+  const auto run = [&](const auto& shapes) {
+    for (const auto& shape : shapes) {
+      names += std::string(names.empty() ? "" : ", ") + shape.name;
+      if (std::string(shape.name).find(filter) == std::string::npos) continue;
+      any = true;
+      for (const auto precision : {Precision::fp32, Precision::bf16}) sink(measure(shape, precision, repetitions));
+    }
+  };
+  run(kShapes);
+  run(kDecodeShapes);
+  if (any) return;
   throw InvalidArgument("[bench] no kernel's name contains \"" + filter + "\"; there are " + names);
 }
 
@@ -104,20 +160,29 @@ std::string kernel_json(const KernelResult& result) {
     json["p90_us"] = result.microseconds.p90;
     json["gmacs_per_s"] = result.gmacs * 1e6 / result.microseconds.median;
   }
+  if (result.read_gb > 0) {
+    json["read_gb_per_s"] = result.read_gb_per_s;
+    json["bandwidth_share"] = result.bandwidth_share();
+  }
   return json.dump();
 }
 
 std::string kernel_text(const KernelResult& result) {
-  char line[160];
+  const std::string precision(enum_name(result.precision));
+  char line[160], bandwidth[64] = "";
   if (!result.correct) {
     std::snprintf(line, sizeof line, "%-28s %-5s  WRONG: deviates by %.1e; no speed measured", result.name.c_str(),
-                  std::string(enum_name(result.precision)).c_str(), result.deviation);
-  } else {
-    std::snprintf(line, sizeof line, "%-28s %-5s %8.1f us %7.1f GMAC/s  deviates by %.1e", result.name.c_str(),
-                  std::string(enum_name(result.precision)).c_str(), result.microseconds.median,
-                  result.gmacs * 1e6 / result.microseconds.median, result.deviation);
+                  precision.c_str(), result.deviation);
+    return line;
   }
-  return line;
+  if (result.read_gb > 0) {
+    std::snprintf(bandwidth, sizeof bandwidth, ", %.0f %% of the %.1f GB/s that memory gives",
+                  100 * result.bandwidth_share(), result.read_gb_per_s);
+  }
+  std::snprintf(line, sizeof line, "%-28s %-5s %8.1f us %7.1f GMAC/s  deviates by %.1e", result.name.c_str(),
+                precision.c_str(), result.microseconds.median, result.gmacs * 1e6 / result.microseconds.median,
+                result.deviation);
+  return std::string(line) + bandwidth;
 }
 
 }  // namespace retentive::bench

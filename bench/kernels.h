@@ -17,10 +17,17 @@ struct KernelResult {
   bool correct = false;
   Summary microseconds;  ///< not measured when incorrect
   double gmacs = 0;
+  /// Of a kernel that is bound by memory: what one call must read, in 1e9 bytes, and the bandwidth that the same run
+  /// measured, in 1e9 bytes a second; 0 for others.
+  double read_gb = 0;
+  double read_gb_per_s = 0;
+
+  double bandwidth_share() const { return read_gb * 1e6 / microseconds.median / read_gb_per_s; }
 };
 
-/// Times the MaSA kernels on the shapes of RMT-T and RMT-S at 224 whose name contains `filter`, each after a check
-/// against the composed form: no speed is measured of a wrong result. `sink` receives one result at a time.
+/// Times the MaSA kernels on the shapes of RMT-T and RMT-S at 224, and decoding attention with the caches of
+/// transformer_medium, where the name contains `filter`; each after a check against the composed form: no speed is
+/// measured of a wrong result. `sink` receives one result at a time.
 RETENTIVE_API void measure_kernels(const std::string& filter, int threads, int repetitions,
                                    const std::function<void(const KernelResult&)>& sink);
 

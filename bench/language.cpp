@@ -10,6 +10,7 @@
 #include <retention/base/error.h>
 #include <retention/kernels/stream.h>
 #include <retention/nn/inference.h>
+#include <retention/ops/memory.h>
 
 namespace retentive::bench {
 namespace {
@@ -62,10 +63,26 @@ void feed(models::RetnetImpl& model, models::RetentionState& state, const Tensor
   }
 }
 
-LanguageCell prefill(Runner& runner, const std::string& name, int64_t context, const LanguageOptions& options) {
-  LanguageCell cell{.model = name, .context = context};
-  const auto& config = runner.model->config();
-  const auto tokens = random_tokens(config, options.batch, context, 1);
+// Makes the state after one token one of `context` tokens, as large and of the same types as a prompt leaves it.
+void fill_randomly(models::RetentionState& state, int64_t context) {
+  auto generator = at::detail::createCPUGenerator(2);
+  std::fill(state.positions.begin(), state.positions.end(), context);
+  for (auto& layer : state.layers) {
+    const bool cache = layer.tensors.size() > 1;
+    for (auto& tensor : layer.tensors) {
+      if (tensor.dim() == 0) {
+        tensor.fill_(context);
+        continue;
+      }
+      if (cache) tensor = large_empty({tensor.size(0), tensor.size(1), context, tensor.size(3)}, tensor.scalar_type());
+      tensor.normal_(0, 1, generator);
+    }
+  }
+}
+
+models::RetentionState read_prompt(Runner& runner, int64_t context, const LanguageOptions& options,
+                                   LanguageCell& cell) {
+  const auto tokens = random_tokens(runner.model->config(), options.batch, context, 1);
   if (options.by_token) {
     auto state = runner.model->new_state(options.batch);
     const auto start = Clock::now();
@@ -78,6 +95,21 @@ LanguageCell prefill(Runner& runner, const std::string& name, int64_t context, c
   const auto start = Clock::now();
   feed(*runner.model, state, tokens, kSegment);
   cell.prefill_ms = milliseconds(start);
+  return state;
+}
+
+models::RetentionState random_state(Runner& runner, int64_t context, const LanguageOptions& options) {
+  auto state = runner.model->new_state(options.batch);
+  feed(*runner.model, state, random_tokens(runner.model->config(), options.batch, 1, 1), 1);
+  fill_randomly(state, context);
+  return state;
+}
+
+LanguageCell begin(Runner& runner, const std::string& name, int64_t context, const LanguageOptions& options) {
+  LanguageCell cell{.model = name, .context = context};
+  const auto& config = runner.model->config();
+  auto state =
+      options.random_state ? random_state(runner, context, options) : read_prompt(runner, context, options, cell);
   const auto state_bytes = static_cast<double>(state.bytes());
   cell.state_mb = state_bytes / (1 << 20);
   // A state is read and written; of a cache of keys and values each step writes one token only.
@@ -121,8 +153,8 @@ LanguageResult measure_language(const LanguageOptions& asked, const std::functio
     say("preparing " + name);
     runners.push_back(load(name, options.precision));
     for (const auto context : options.contexts) {
-      say(name + ": prompt of " + std::to_string(context) + " tokens");
-      result.cells.push_back(prefill(runners.back(), name, context, options));
+      say(name + ": context of " + std::to_string(context) + " tokens");
+      result.cells.push_back(begin(runners.back(), name, context, options));
     }
   }
   say("decoding");
@@ -150,7 +182,7 @@ std::string language_json(const LanguageResult& result) {
   for (const auto& cell : result.cells) {
     cells.push_back({{"model", cell.model},
                      {"context", cell.context},
-                     {"prefill_ms", cell.prefill_ms},
+                     {"prefill_ms", cell.prefill_ms > 0 ? Json(cell.prefill_ms) : Json(nullptr)},
                      {"by_token_ms", cell.by_token_ms > 0 ? Json(cell.by_token_ms) : Json(nullptr)},
                      {"step_median_ms", cell.step.median},
                      {"step_p10_ms", cell.step.p10},
@@ -162,6 +194,7 @@ std::string language_json(const LanguageResult& result) {
   }
   return Json{{"precision", enum_name(result.options.precision)},
               {"batch", result.options.batch},
+              {"random_state", result.options.random_state},
               {"threads", result.options.threads},
               {"read_gb_per_s", result.read_gb_per_s},
               {"peak_rss_mb", result.peak_rss_mb},
@@ -188,7 +221,7 @@ std::string language_text(const LanguageResult& result) {
   for (const auto& cell : result.cells) {
     const auto tokens = static_cast<double>(cell.context * result.options.batch);
     std::snprintf(line, sizeof line, "%-20s %7lld  %13.0f  %8.0f  %7.2f  %8.1f  %7.0f %%  %8.1f\n", cell.model.c_str(),
-                  static_cast<long long>(cell.context), 1e3 * tokens / cell.prefill_ms,
+                  static_cast<long long>(cell.context), cell.prefill_ms > 0 ? 1e3 * tokens / cell.prefill_ms : 0.0,
                   cell.by_token_ms > 0 ? 1e3 * tokens / cell.by_token_ms : 0.0, cell.step.median,
                   cell.tokens_per_s(result.options.batch), 100 * result.bandwidth_share(cell), cell.state_mb);
     out << line;

@@ -20,13 +20,16 @@ struct LanguageOptions {
   int threads = 0;        ///< 0 = all cores
   int steps = 40;         ///< decoding steps of each model and context that count
   bool by_token = false;  ///< also read the prompt token by token
+  /// Fill the states with normal values in place of reading a prompt, which takes minutes where it is long: a step
+  /// takes as long after one as after the other.
+  bool random_state = false;
 };
 
 /// One model at one length of context.
 struct LanguageCell {
   std::string model;
   int64_t context = 0;
-  double prefill_ms = 0;   ///< chunkwise, whole batch
+  double prefill_ms = 0;   ///< chunkwise, whole batch; 0 with a random state
   double by_token_ms = 0;  ///< token by token; 0 unless asked for
   std::vector<double> step_ms = {};
   Summary step = {};

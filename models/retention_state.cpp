@@ -69,7 +69,7 @@ void check_alike(const RetentionState& a, const RetentionState& b) {
     if (left.size() != right.size()) fail("only one of the states has seen tokens, or their mixers differ");
     for (size_t j = 0; j < left.size(); ++j) {
       if (left[j].dim() == 0 && !left[j].equal(right[j])) fail("the attention caches have different lengths");
-      if (left[j].dim() > 0 && left[j].sizes().slice(2) != right[j].sizes().slice(2)) {
+      if (left[j].dim() > 0 && left[j].sizes().slice(1) != right[j].sizes().slice(1)) {
         fail("layer " + std::to_string(i) + " differs in shape");
       }
     }
@@ -89,7 +89,7 @@ RetentionState::RetentionState(int64_t rows, int64_t layer_count)
 int64_t RetentionState::bytes() const {
   int64_t total = 0;
   for (const auto& layer : layers) {
-    for (const auto& tensor : layer.tensors) total += static_cast<int64_t>(tensor.nbytes());
+    for (const auto& tensor : nn::without_spare_room(layer).tensors) total += static_cast<int64_t>(tensor.nbytes());
   }
   return total;
 }

@@ -23,7 +23,7 @@ class RETENTIVE_API RetentionState {
   RetentionState(int64_t rows, int64_t layers);
 
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
-  /// Bytes of all tensors.
+  /// Bytes of all tensors, without the room that caches keep for tokens to come.
   int64_t bytes() const;
 
   /// The state of these rows, in this order; a row may be named more than once (to branch continuations).

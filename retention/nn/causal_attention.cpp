@@ -1,5 +1,7 @@
 #include <retention/base/error.h>
 #include <retention/nn/causal_attention.h>
+#include <retention/ops/attention.h>
+#include <retention/ops/memory.h>
 #include <retention/ops/retention.h>
 
 namespace retentive::nn {
@@ -7,28 +9,27 @@ namespace {
 
 using torch::Tensor;
 
-// Appends [B, T, N, D] to a cache whose first `length` tokens count, growing it by doubling; gives what counts now.
+// Appends tokens [B, T, N, D] to a cache [B, N, capacity, D] whose first `length` tokens count, growing it by doubling;
+// gives what counts now, [B, T, N, D].
 Tensor append(Tensor& cache, int64_t length, const Tensor& tokens) {
+  const auto added = tokens.transpose(1, 2);  // [B, N, T, D]
   const int64_t total = length + tokens.size(1);
   if (tokens.requires_grad() || (cache.defined() && cache.requires_grad())) {
-    cache = length > 0 ? torch::cat({cache.narrow(1, 0, length), tokens}, 1) : tokens;
-    return cache;
+    cache = length > 0 ? torch::cat({cache.narrow(2, 0, length), added}, 2) : added;
+    return cache.transpose(1, 2);
   }
   // Tensors of inference mode cannot be written to outside of it.
   const bool locked = cache.defined() && cache.is_inference() && !c10::InferenceMode::is_enabled();
-  if (!cache.defined() || locked || cache.size(1) < total) {
-    auto sizes = tokens.sizes().vec();
-    sizes[1] = std::max<int64_t>(total, 2 * length);
-    const auto grown = torch::empty(sizes, tokens.options());
-    if (length > 0) grown.narrow(1, 0, length).copy_(cache.narrow(1, 0, length));
+  if (!cache.defined() || locked || cache.size(2) < total) {
+    auto sizes = added.sizes().vec();
+    sizes[2] = std::max<int64_t>(total, 2 * length);
+    const auto grown = large_empty(sizes, tokens.scalar_type());
+    if (length > 0) grown.narrow(2, 0, length).copy_(cache.narrow(2, 0, length));
     cache = grown;
   }
-  cache.narrow(1, length, tokens.size(1)).copy_(tokens);
-  return cache.narrow(1, 0, total);
+  cache.narrow(2, length, tokens.size(1)).copy_(added);
+  return cache.narrow(2, 0, total).transpose(1, 2);
 }
-
-// Query i of `queries` sees the first keys - queries + i + 1 keys.
-Tensor late_mask(int64_t queries, int64_t keys) { return torch::ones({queries, keys}, at::kBool).tril(keys - queries); }
 
 }  // namespace
 
@@ -60,11 +61,8 @@ Tensor CausalAttentionImpl::forward(const Tensor& x, const SequenceContext& cont
     k = append(state->tensors[0], length, k);
     v = append(state->tensors[1], length, v);
   }
-  const auto queries = q.size(1), keys = k.size(1);
-  const auto mask = queries == 1 || queries == keys ? c10::nullopt : std::optional<Tensor>(late_mask(queries, keys));
-  const auto y = torch::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, 0.0,
-                                                     /*is_causal=*/queries > 1 && queries == keys);
-  return out_proj_->forward(y.transpose(1, 2).flatten(-2), epilogue);  // [B, T, C]
+  const auto y = attention_decode(q, k, v);            // [B, T, N, Dv]
+  return out_proj_->forward(y.flatten(-2), epilogue);  // [B, T, C]
 }
 
 bool is_attention_cache(const LayerState& state, int64_t rows, int64_t heads, int64_t key_dim, int64_t value_dim) {
@@ -72,8 +70,8 @@ bool is_attention_cache(const LayerState& state, int64_t rows, int64_t heads, in
   const auto& length = state.tensors[2];
   if (length.dim() != 0 || length.scalar_type() != at::kLong) return false;
   const auto fits = [&](const Tensor& cache, int64_t dim) {
-    return cache.dim() == 4 && cache.is_floating_point() && cache.size(0) == rows && cache.size(2) == heads &&
-           cache.size(3) == dim && length.item<int64_t>() >= 0 && length.item<int64_t>() <= cache.size(1);
+    return cache.dim() == 4 && cache.is_floating_point() && cache.size(0) == rows && cache.size(1) == heads &&
+           cache.size(3) == dim && length.item<int64_t>() >= 0 && length.item<int64_t>() <= cache.size(2);
   };
   return fits(state.tensors[0], key_dim) && fits(state.tensors[1], value_dim);
 }
@@ -81,7 +79,7 @@ bool is_attention_cache(const LayerState& state, int64_t rows, int64_t heads, in
 LayerState without_spare_room(const LayerState& state) {
   if (state.tensors.size() != 3) return state;
   const auto length = state.tensors[2].item<int64_t>();
-  return {{state.tensors[0].narrow(1, 0, length), state.tensors[1].narrow(1, 0, length), state.tensors[2]}};
+  return {{state.tensors[0].narrow(2, 0, length), state.tensors[1].narrow(2, 0, length), state.tensors[2]}};
 }
 
 void CausalAttentionImpl::initialize(double residual_divisor, at::Generator generator) {

@@ -30,7 +30,7 @@ RETENTIVE_API void place_tokens(SequenceContext& context, const torch::Tensor& p
                                 RotaryStyle style, double eps, bool scaled);
 
 /// What one layer remembers of the tokens so far: retention's state [S, N, Dk, Dv], or keys and values
-/// [S, capacity, N, D] of attention.
+/// [S, N, capacity, D] of attention.
 struct LayerState {
   std::vector<torch::Tensor> tensors;
 };

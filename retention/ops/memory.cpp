@@ -3,6 +3,7 @@
 
 #include <c10/core/CPUAllocator.h>
 
+#include <retention/base/large_pages.h>
 #include <retention/ops/memory.h>
 
 namespace retentive {
@@ -56,6 +57,16 @@ torch::Tensor pooled_empty(at::IntArrayRef sizes, at::ScalarType type) {
   const auto bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * c10::elementSize(type);
   void* memory = BufferPool::shared().acquire(bytes).release();
   return at::from_blob(memory, sizes, &give_back, at::TensorOptions().dtype(type));
+}
+
+torch::Tensor large_empty(at::IntArrayRef sizes, at::ScalarType type) {
+  const auto options = at::TensorOptions().dtype(type);
+  const auto bytes = c10::multiply_integers(sizes) * static_cast<int64_t>(c10::elementSize(type));
+  if (bytes < kLargePage) return torch::empty(sizes, options);
+  auto memory = allocate_large(bytes);
+  auto* const data = memory.get();
+  return at::from_blob(
+      data, sizes, [held = std::move(memory)](void*) mutable { held.reset(); }, options);
 }
 
 PooledTensors::PooledTensors() {

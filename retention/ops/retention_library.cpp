@@ -4,6 +4,7 @@
 #include <torch/library.h>
 #include <torch/torch.h>
 
+#include <retention/ops/attention.h>
 #include <retention/ops/head_norm.h>
 #include <retention/ops/retention.h>
 
@@ -52,6 +53,7 @@ TORCH_LIBRARY_FRAGMENT(retentive, m) {
   define(std::string("retention_recurrent") + kInputs + kRest, retention_of_form<Form::recurrent>);
   define(std::string("retention_chunkwise") + kInputs + "int chunk=512, " + kRest, retention_chunkwise);
   define("head_norm_gate(Tensor x, Tensor gate, Tensor eps, Tensor? weight=None) -> Tensor", gate);
+  define("attention_decode(Tensor q, Tensor k, Tensor v) -> Tensor", attention_decode);
 }
 
 }  // namespace retentive

@@ -106,7 +106,37 @@ TEST_CASE("bench kernels checks before it times") {
     CHECK(result["median_us"].get<double>() > 0);
   }
   CHECK(count == 2);
+  const auto decode = bench({"kernels", "--filter", "attention_decode_8192", "--reps", "5", "--json"});
+  REQUIRE(decode.exit_code == 0);
+  const auto first = json::parse(decode.out.substr(0, decode.out.find('\n')));
+  CHECK(first["correct"] == true);
+  CHECK(first["bandwidth_share"].get<double>() > 0.01);
   CHECK_THAT(bench({"kernels", "--filter", "nothing"}).err, Contains("nothing") && Contains("masa_full_14x14x8x32"));
+}
+
+TEST_CASE("bench language begins with the state of a prompt or a random one of the same size") {
+  const auto run = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"language", "--models", "test_transformer,test_retnet", "--contexts", "9,70", "--steps",
+                               "3", "--precision", "bf16", "--json"});
+    const auto result = bench(more);
+    INFO(result.err);
+    REQUIRE(result.exit_code == 0);
+    return json::parse(result.out);
+  };
+  const auto prompt = run({}), random = run({"--random-state"});
+  CHECK(prompt["random_state"] == false);
+  CHECK(random["random_state"] == true);
+  REQUIRE(random["cells"].size() == 4);
+  for (size_t i = 0; i < 4; ++i) {
+    CHECK(prompt["cells"][i]["prefill_ms"].get<double>() > 0);
+    CHECK(random["cells"][i]["prefill_ms"].is_null());
+    CHECK(random["cells"][i]["step_median_ms"].get<double>() > 0);
+    CHECK(random["cells"][i]["state_mb"] == prompt["cells"][i]["state_mb"]);
+  }
+  // A cache grows with the context, by 61 tokens here; the state of retention does not.
+  CHECK(random["cells"][1]["state_mb"].get<double>() > 7 * random["cells"][0]["state_mb"].get<double>());
+  CHECK(random["cells"][2]["state_mb"] == random["cells"][3]["state_mb"]);
+  CHECK(bench({"language", "--by-token", "--random-state"}).exit_code == 2);
 }
 
 TEST_CASE("bench refuses sizes and models that are none") {

@@ -66,6 +66,13 @@ class PythonOps(unittest.TestCase):
             grad, = torch.autograd.grad(out.square().sum(), k)
             self.assertLess((grad - expected_grad).abs().max().item() / expected_grad.abs().max().item(), 1e-5)
 
+    def test_attention_decode_equals_its_definition(self):
+        q, k, v = torch.randn(2, 3, 4, 8), torch.randn(2, 70, 4, 8), torch.randn(2, 70, 4, 12)
+        seen = torch.ones(3, 70, dtype=torch.bool).tril(67)
+        heads = [x.transpose(1, 2) for x in (q, k, v)]
+        expected = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=seen).transpose(1, 2)
+        self.assertLess((torch.ops.retentive.attention_decode(q, k, v) - expected).abs().max().item(), 1e-5)
+
     def test_wrong_shapes_raise(self):
         with self.assertRaisesRegex(Exception, r"log_gamma is \[2\]"):
             torch.ops.retentive.masa(self.q, self.k, self.v, self.log_gamma[:2], torch.zeros(8), 0.35)
