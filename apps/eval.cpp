@@ -7,7 +7,7 @@
 #include <apps/command.h>
 #include <apps/progress.h>
 #include <models/checkpoint.h>
-#include <models/pipelines/default_model.h>
+#include <models/pipelines/builtin_weights.h>
 #include <models/registry.h>
 #include <models/training/data.h>
 #include <models/training/evaluation.h>
@@ -38,11 +38,9 @@ models::LoadedModel load(const Flags& flags) {
     if (!flags.model.empty()) choice.name = flags.model;
     return models::load_model(flags.weights, choice);
   }
-  if (flags.model.empty() || flags.model == "default" || flags.model == models::kDefaultModelName) {
-    return models::load_model(models::read_checkpoint(models::default_model_bytes(), models::kDefaultModelOrigin));
-  }
-  throw ConfigError("[eval classify] no weights of \"" + flags.model + "\" are built in; only those of " +
-                    models::kDefaultModelName + " are; give --weights FILE");
+  const bool unnamed = flags.model.empty() || flags.model == "default";
+  return models::load_model(
+      models::read_builtin_checkpoint(unnamed ? models::kDefaultClassifier : flags.model, "eval classify"));
 }
 
 std::shared_ptr<const datasets::Dataset> open_data(const Flags& flags, const models::ModelCard& card) {

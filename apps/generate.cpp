@@ -108,7 +108,8 @@ void add_sampling_flags(CLI::App& app, models::SamplingOptions& sampling) {
 
 Action setup(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("--weights", flags->weights, "weights file, or a folder with config.json and weights")->required();
+  app.add_option("--weights", flags->weights,
+                 "weights file, or a folder with config.json and weights; default: built-in Shakespeare");
   auto* prompt = app.add_option("--prompt", flags->prompt, "text to continue");
   auto* prompt_file =
       app.add_option("--prompt-file", flags->prompt_file, "file with the text to continue; - for standard input")

@@ -82,8 +82,8 @@ int run_perplexity(const Flags& flags) {
 Command perplexity_command() {
   return {"perplexity", "Score a language model on a text", [](CLI::App& app) -> Action {
             auto flags = std::make_shared<Flags>();
-            app.add_option("--weights", flags->weights, "weights file, or a folder with config.json and weights")
-                ->required();
+            app.add_option("--weights", flags->weights,
+                           "weights file, or a folder with config.json and weights; default: built-in Shakespeare");
             app.add_option("TEXT", flags->text, "text file; - for standard input")->required();
             app.add_option("--window", flags->measure.window,
                            "tokens that are read together; default 0: one stream with carried state")

@@ -15,7 +15,7 @@ struct KernelResult {
   Precision precision = Precision::fp32;
   double deviation = 0;
   bool correct = false;
-  Summary microseconds;  ///< not measured when incorrect
+  Summary microseconds = {};  ///< not measured when incorrect
   double gmacs = 0;
   /// Of a kernel that is bound by memory: what one call must read, in 1e9 bytes, and the bandwidth that the same run
   /// measured, in 1e9 bytes a second; 0 for others.

@@ -4,8 +4,8 @@
 #include <new>
 #include <numeric>
 
+#include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/classifier.h>
-#include <models/pipelines/default_model.h>
 #include <models/pipelines/detail/image_model.h>
 #include <models/pipelines/detail/inference_scope.h>
 #include <models/registry.h>
@@ -154,12 +154,14 @@ Classifier Classifier::from_file(const std::filesystem::path& weights, const Cla
 }
 
 Classifier Classifier::from_default(const ClassifierOptions& options) {
-  return Classifier(std::make_unique<Impl>(ImageModel::from_default(options), options));
+  return Classifier(std::make_unique<Impl>(ImageModel::from_builtin(kDefaultClassifier, options), options));
 }
 
 Classifier Classifier::from_name(const std::string& name, const ClassifierOptions& options) {
   const ModelRow& row = find_model(name);
-  if (row.name == kDefaultModelName) return from_default(options);
+  if (find_builtin_weights(row.name) != nullptr) {
+    return Classifier(std::make_unique<Impl>(ImageModel::from_builtin(row.name, options), options));
+  }
   throw ConfigError("[classify] " + row.name + " has no weights built in; its weights: " + row.weights_note +
                     "; give a weights file instead of the name (--weights FILE.safetensors, Classifier::from_file)");
 }

@@ -1,3 +1,4 @@
+#include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/detail/image_model.h>
 #include <models/pipelines/detail/inference_scope.h>
 #include <models/pipelines/feature_extractor.h>
@@ -72,7 +73,7 @@ FeatureExtractor FeatureExtractor::from_file(const std::filesystem::path& weight
 }
 
 FeatureExtractor FeatureExtractor::from_default(const FeatureExtractorOptions& options) {
-  return FeatureExtractor(std::make_unique<Impl>(ImageModel::from_default(options), options));
+  return FeatureExtractor(std::make_unique<Impl>(ImageModel::from_builtin(kDefaultClassifier, options), options));
 }
 
 FeatureExtractor::FeatureExtractor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

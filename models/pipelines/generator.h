@@ -36,7 +36,8 @@ struct RETENTIVE_API GeneratedText {
 /// Text in, text out with one language model, whose state goes on from call to call.
 class RETENTIVE_API Generator {
  public:
-  /// Loads a weights file or folder with its tokenizer. Throws CheckpointError, ConfigError for a model that is no
+  /// Loads a weights file or folder with its tokenizer; an empty path stands for the built-in model, which continues
+  /// Shakespeare's plays. Throws CheckpointError, ConfigError for a model that is no
   /// language model or has no tokenizer, and what the options' checks throw.
   static Generator from_file(const std::filesystem::path& weights, const LanguageModelOptions& options = {});
 

@@ -1,6 +1,6 @@
 #include <datasets/image_io.h>
 #include <datasets/transforms.h>
-#include <models/pipelines/default_model.h>
+#include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/detail/image_model.h>
 #include <models/registry.h>
 #include <retention/base/error.h>
@@ -37,10 +37,10 @@ ImageModel ImageModel::from_file(const std::filesystem::path& weights, const Pip
   return {load_model(weights, choice_of(options)), weights.string(), options};
 }
 
-ImageModel ImageModel::from_default(const PipelineOptions& options) {
+ImageModel ImageModel::from_builtin(std::string_view model, const PipelineOptions& options) {
   check_options(options, "weights");
-  const auto checkpoint = read_checkpoint(default_model_bytes(), kDefaultModelOrigin);
-  return {load_model(checkpoint, choice_of(options)), kDefaultModelOrigin, options};
+  const auto checkpoint = read_builtin_checkpoint(model, "weights");
+  return {load_model(checkpoint, choice_of(options)), checkpoint.path, options};
 }
 
 ImageModel::ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options)

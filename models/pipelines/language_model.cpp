@@ -1,7 +1,7 @@
 #include <models/pipelines/language_model.h>
 
-#include <models/checkpoint.h>
 #include <models/model_hash.h>
+#include <models/pipelines/builtin_weights.h>
 #include <models/registry.h>
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
@@ -22,8 +22,11 @@ LanguageModel load_language_model(const std::filesystem::path& weights, const La
   check_options(options, "language model", /*language=*/true);
   ModelChoice choice;
   if (!options.model.empty()) choice.name = options.model;
-  const auto loaded = load_model(weights, choice);
-  const auto origin = weights.string();
+  const auto checkpoint = weights.empty()
+                              ? read_builtin_checkpoint(choice.name.value_or(kDefaultLanguageModel), "language model")
+                              : read_checkpoint(weights);
+  const auto loaded = load_model(checkpoint, choice);
+  const auto& origin = checkpoint.path;
   LanguageModel model;
   model.name = loaded.card.name.empty() ? origin : loaded.card.name;
   model.network = as_language_model(loaded.model, origin);

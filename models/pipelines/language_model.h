@@ -24,7 +24,8 @@ struct LanguageModel {
   std::shared_ptr<const Tokenizer> tokenizer;
 };
 
-/// Loads a weights file or folder. Throws CheckpointError, ConfigError for a model that is no language model or has no
+/// Loads a weights file or folder; an empty path stands for the built-in weights of options.model, or of
+/// kDefaultLanguageModel. Throws CheckpointError, ConfigError for a model that is no language model or has no
 /// tokenizer, and what the options' checks throw.
 RETENTIVE_API LanguageModel load_language_model(const std::filesystem::path& weights,
                                                 const LanguageModelOptions& options);

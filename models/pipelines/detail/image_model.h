@@ -18,7 +18,7 @@ class ImageModel {
  public:
   /// Throws as Classifier::from_file() does; also ConfigError when nothing says how images are preprocessed.
   static ImageModel from_file(const std::filesystem::path& weights, const PipelineOptions& options);
-  static ImageModel from_default(const PipelineOptions& options);
+  static ImageModel from_builtin(std::string_view model, const PipelineOptions& options);
 
   /// Decodes within the pixel limit. Throws DataError.
   vision::Image decode(const std::filesystem::path& path) const;
