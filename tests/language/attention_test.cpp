@@ -74,12 +74,12 @@ struct Layer {
 
   Layer() { layer->initialize(1, at::detail::createCPUGenerator(1)); }
 
-  Tensor run(const Tensor& x, int64_t first, nn::LayerState* state) {
+  Tensor run(const Tensor& part, int64_t first, nn::LayerState* state) {
     nn::SequenceContext context;
     context.log_gamma = log_gamma_retnet(kHeads);
-    const auto positions = torch::arange(first, first + x.size(1)).expand({kRows, -1});
+    const auto positions = torch::arange(first, first + part.size(1)).expand({kRows, -1});
     nn::place_tokens(context, positions, rotary_angles(8), RotaryStyle::interleaved, 1e-6, false);
-    return layer->forward(x, context, state, {});
+    return layer->forward(part, context, state, {});
   }
 
   nn::CausalAttention layer{nn::AttentionLayerOptions{24, 36, kHeads}};

@@ -1,8 +1,8 @@
 #include <numeric>
 
 #include <datasets/transforms.h>
-#include <models/pipelines/classifier.h>
 #include <models/pipelines/builtin_weights.h>
+#include <models/pipelines/classifier.h>
 #include <pipelines/helpers.h>
 #include <support/tensors.h>
 

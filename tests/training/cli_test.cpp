@@ -107,23 +107,24 @@ TEST_CASE("from text files to a tokenizer, a trained model, its score and its te
   const auto tokenizer = folder / "tokenizer.json";
   REQUIRE(program({"tokenizer", "train", text, "--vocab-size", "270", "--output", tokenizer}).exit_code == 0);
   const auto config = folder / "run.json";
-  std::ofstream(config) << nlohmann::json{{"model",
-                                           {{"config",
-                                             {{"family", "retnet"},
-                                              {"dim", 32},
-                                              {"value_dim", 32},
-                                              {"ffn_dim", 32},
-                                              {"num_layers", 1},
-                                              {"num_heads", 2}}}}},
-                                          {"data",
-                                           {{"kind", "text"},
-                                            {"train", text},
-                                            {"validation_fraction", 0.1},
-                                            {"tokenizer", tokenizer},
-                                            {"sequence_length", 64}}},
-                                          {"optimizer", {{"lr", 0.02}}},
-                                          {"schedule", {{"epochs", 4}, {"warmup_epochs", 0.2}}},
-                                          {"run", {{"output_dir", folder / "out"}, {"batch_size", 4}, {"log_interval", 5}}}};
+  std::ofstream(config) << nlohmann::json{
+      {"model",
+       {{"config",
+         {{"family", "retnet"},
+          {"dim", 32},
+          {"value_dim", 32},
+          {"ffn_dim", 32},
+          {"num_layers", 1},
+          {"num_heads", 2}}}}},
+      {"data",
+       {{"kind", "text"},
+        {"train", text},
+        {"validation_fraction", 0.1},
+        {"tokenizer", tokenizer},
+        {"sequence_length", 64}}},
+      {"optimizer", {{"lr", 0.02}}},
+      {"schedule", {{"epochs", 4}, {"warmup_epochs", 0.2}}},
+      {"run", {{"output_dir", folder / "out"}, {"batch_size", 4}, {"log_interval", 5}}}};
   const auto trained = program({"train", "--config", config});
   INFO(trained.err);
   REQUIRE(trained.exit_code == 0);
