@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include <retention/base/error.h>
@@ -10,6 +11,9 @@ namespace {
 
 using dnnl::memory;
 using Tag = memory::format_tag;
+
+// With more, oneDNN works with the stack pointer in heap memory, which the frame of a signal handler would overwrite.
+constexpr int64_t kMostInner = 2048;
 
 constexpr size_t kPrimitives = 64;  // the shapes of one training step of a model with four stages
 
@@ -36,8 +40,14 @@ void gemm(const GemmShape& shape, const float* a, const float* b, float* c, cons
   engine();  // caps the instruction set
   const ThreadScope threads(call.threads);
   const auto [m, n, k, transpose_a, transpose_b] = shape;
-  const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                                 transpose_a ? m : k, b, transpose_b ? k : n, call.accumulate ? 1.0f : 0.0f, c, n);
+  auto status = dnnl_success;
+  for (int64_t at = 0; at < k && status == dnnl_success; at += kMostInner) {
+    const auto inner = std::min(kMostInner, k - at);
+    const bool add = call.accumulate || at > 0;
+    status =
+        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, inner, 1.0f, a + (transpose_a ? at * m : at),
+                   transpose_a ? m : k, b + (transpose_b ? at : at * n), transpose_b ? k : n, add ? 1.0f : 0.0f, c, n);
+  }
   if (status == dnnl_success) return;
   throw Unsupported("[gemm] oneDNN's product of " + std::to_string(m) + " x " + std::to_string(k) + " and " +
                     std::to_string(k) + " x " + std::to_string(n) + " failed with status " + std::to_string(status));
