@@ -41,6 +41,12 @@ retentive_require(dnnl_FOUND "oneDNN" "3.2 or a later 3.x, OpenMP" "pass -Ddnnl_
 find_package(OpenCV 4.5 QUIET COMPONENTS core imgproc imgcodecs)
 retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs" "sudo apt-get install libopencv-dev")
 
+find_package(PNG 1.6 QUIET)
+retentive_require(PNG_FOUND "libpng" ">= 1.6" "sudo apt-get install libpng-dev")
+# 4.5 brought error handlers and memory limits of each open file.
+find_package(TIFF 4.5 QUIET)
+retentive_require(TIFF_FOUND "libtiff" ">= 4.5" "sudo apt-get install libtiff-dev")
+
 find_package(nlohmann_json 3.10 QUIET)
 retentive_require(nlohmann_json_FOUND "nlohmann-json" ">= 3.10" "sudo apt-get install nlohmann-json3-dev")
 

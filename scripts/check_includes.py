@@ -15,8 +15,9 @@ ALLOWED = {
     "retention/ops": ["retention/base", "retention/kernels"],
     "retention/nn": ["retention/base", "retention/kernels", "retention/packed", "retention/ops"],
     "vision/structures.h": ["retention/base"],
-    "vision": ["retention/base", "retention/ops", "retention/nn", "vision/structures.h"],
-    "datasets": ["retention/base", "vision/structures.h"],
+    "vision/row_source.h": ["retention/base", "vision/structures.h"],
+    "vision": ["retention/base", "retention/ops", "retention/nn", "vision/structures.h", "vision/row_source.h"],
+    "datasets": ["retention/base", "vision/structures.h", "vision/row_source.h"],
     "models/formats": ["retention/base"],
     "models/tokenizers": ["retention/base", "models/formats"],
 }
@@ -28,13 +29,15 @@ ALLOWED["examples"] = ALLOWED["apps"]
 ALLOWED["tests"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 ALLOWED["bench"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 
-TORCH_FREE = {"retention/base", "retention/kernels", "retention/packed", "vision/structures.h", "models/formats",
-              "models/tokenizers", "datasets"}
+TORCH_FREE = {"retention/base", "retention/kernels", "retention/packed", "vision/structures.h",
+              "vision/row_source.h", "models/formats", "models/tokenizers", "datasets"}
 # Library -> (what its includes look like, where they may stand, as a test of (layer, file name)).
 LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", lambda layer, name: layer not in TORCH_FREE),
     "OpenCV": (r"opencv2?/", lambda layer, name: layer in
                {"datasets", "models/pipelines", "apps", "examples", "tests", "bench"}),
+    "libpng or libtiff": (r"(png|tiff|tiffio)\.h$", lambda layer, name:
+                          layer in {"datasets", "tests"} and name.endswith(".cpp")),
     "nlohmann-json": (r"nlohmann/", lambda layer, name: layer in {"tests", "bench"} or
                       name.endswith((".cpp", "_json.h"))),
     "oneDNN": (r"(oneapi/)?dnnl", lambda layer, name: layer == "retention/packed"),
@@ -43,8 +46,10 @@ LIBRARIES = {
                                          layer == "models/tokenizers" and name.endswith(".cpp")),
 }
 PLACES = {
-    "LibTorch": "neither base, kernels, packed, formats, tokenizers, datasets nor vision/structures.h see it",
+    "LibTorch": "neither base, kernels, packed, formats, tokenizers, datasets, vision/structures.h nor row_source.h "
+                "see it",
     "OpenCV": "only datasets, models/pipelines and apps see it",
+    "libpng or libtiff": "only .cpp files of datasets see them",
     "nlohmann-json": "only .cpp files and *_json.h, which is not installed, see it",
     "oneDNN": "only retention/packed sees it",
     "CLI11": "only apps sees it",

@@ -1,6 +1,7 @@
 #include <datasets/files.h>
 #include <datasets/image_header.h>
 #include <datasets/image_io.h>
+#include <datasets/mutate.h>
 #include <datasets/random.h>
 #include <support/catch.h>
 
@@ -14,21 +15,6 @@ const char* const kSeeds[] = {
     "deflate.tif",  "alpha.tif",          "rgb.bmp",    "palette.bmp", "rgb.ppm",
     "bits.pbm.pnm", "grey_big_endian.tif"};
 
-/// A few bytes changed, mostly near the start where the headers are; sometimes the end is cut off or doubled.
-std::vector<uint8_t> mutate(std::vector<uint8_t> bytes, Rng& rng) {
-  constexpr uint8_t kTelling[] = {0, 1, 0x7f, 0x80, 0xff};
-  const int64_t changes = 1 + uniform_below(rng, 6);
-  for (int64_t i = 0; i < changes; ++i) {
-    const int64_t size = static_cast<int64_t>(bytes.size());
-    const int64_t reach = uniform(rng) < 0.7 ? std::min<int64_t>(size, 200) : size;
-    uint8_t& byte = bytes[uniform_below(rng, reach)];
-    byte = uniform(rng) < 0.5 ? kTelling[uniform_below(rng, 5)] : static_cast<uint8_t>(rng());
-  }
-  if (uniform(rng) < 0.1) bytes.resize(1 + uniform_below(rng, static_cast<int64_t>(bytes.size())));
-  if (uniform(rng) < 0.05) bytes.resize(bytes.size() * 2);
-  return bytes;
-}
-
 /// Counts what decoded; anything thrown but DataError escapes and fails the test.
 int run_mutations(int per_seed, uint64_t seed) {
   Rng rng(seed);
@@ -38,7 +24,7 @@ int run_mutations(int per_seed, uint64_t seed) {
     for (int i = 0; i < per_seed; ++i) {
       INFO(name << " mutation " << i);
       try {
-        const Image image = decode_image(mutate(whole, rng), name, {.max_pixels = 1'000'000});
+        const Image image = decode_image(testing::mutate(whole, rng), name, {.max_pixels = 1'000'000});
         REQUIRE(static_cast<int64_t>(image.pixels.size()) == image.height * image.width * 3);
         REQUIRE(image.height * image.width <= 1'000'000);
         ++decoded;

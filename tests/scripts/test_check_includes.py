@@ -10,7 +10,7 @@ sys.path.insert(0, str(SCRIPTS))
 import check_includes  # noqa: E402
 
 HEADERS = ["retention/base/error.h", "retention/kernels/decay.h", "retention/packed/linear.h", "retention/ops/masa.h",
-           "retention/nn/linear.h", "vision/structures.h", "vision/rmt.h", "models/formats/zip.h",
+           "retention/nn/linear.h", "vision/structures.h", "vision/row_source.h", "vision/rmt.h", "models/formats/zip.h",
            "models/tokenizers/tokenizer.h", "models/config.h",
            "models/training/trainer.h", "models/pipelines/classifier.h", "datasets/loader.h", "apps/text.h",
            "tests/support/close.h"]
@@ -22,6 +22,9 @@ KEPT = [
     ("retention/ops/a.cpp", "torch/library.h"),
     ("vision/a.cpp", "retention/nn/linear.h"), ("vision/a.cpp", "vision/structures.h"),
     ("vision/structures.h", "vector"), ("datasets/a.cpp", "vision/structures.h"),
+    ("vision/row_source.h", "vision/structures.h"), ("vision/a.cpp", "vision/row_source.h"),
+    ("datasets/a.h", "vision/row_source.h"), ("models/a.cpp", "vision/row_source.h"),
+    ("datasets/a.cpp", "png.h"), ("datasets/a.cpp", "tiffio.h"), ("tests/a.cpp", "tiffio.h"),
     ("datasets/a.cpp", "opencv2/core.hpp"), ("models/a.cpp", "models/formats/zip.h"), ("models/a.cpp", "vision/rmt.h"),
     ("models/a.cpp", "models/tokenizers/tokenizer.h"), ("models/tokenizers/a.cpp", "models/formats/zip.h"),
     ("models/tokenizers/a.cpp", "pcre2.h"), ("models/tokenizers/detail/a.cpp", "sentencepiece_processor.h"),
@@ -57,6 +60,9 @@ BROKEN = [
     ("retention/nn/a.cpp", "tests/support/close.h", "may not include tests"),
     ("retention/kernels/a.cpp", "torch/torch.h", "LibTorch"), ("retention/packed/a.cpp", "ATen/ATen.h", "LibTorch"),
     ("models/formats/a.cpp", "c10/util/Exception.h", "LibTorch"), ("datasets/a.cpp", "torch/torch.h", "LibTorch"),
+    ("vision/row_source.h", "vision/rmt.h", "may not include vision;"),
+    ("vision/row_source.h", "torch/torch.h", "LibTorch"), ("datasets/a.h", "png.h", "libpng"),
+    ("apps/a.cpp", "tiffio.h", "libtiff"),
     ("vision/structures.h", "torch/torch.h", "LibTorch"), ("models/training/a.cpp", "opencv2/core.hpp", "OpenCV"),
     ("vision/a.cpp", "opencv2/core.hpp", "OpenCV"), ("models/config.h", "nlohmann/json.hpp", "nlohmann-json"),
     ("retention/nn/a.cpp", "dnnl.hpp", "oneDNN"), ("apps/a.cpp", "oneapi/dnnl/dnnl.hpp", "oneDNN"),
