@@ -1,4 +1,4 @@
-#include <models/registry.h>
+#include <models/detail/vir_rows.h>
 
 namespace retentive::models {
 namespace {
@@ -203,7 +203,7 @@ RetnetConfig test_retnet_deepnorm() {
   config.activation = RetnetActivation::gelu;
   config.layernorm_embedding = true;
   config.tie_embeddings = true;
-  config.decay = RetnetDecay::log_linspace;
+  config.decay = DecaySchedule::log_linspace;
   return config;
 }
 
@@ -247,8 +247,7 @@ std::vector<ModelRow> language_rows() {
 std::span<const ModelRow> model_rows() {
   static const std::vector<ModelRow> rows = [] {
     auto all = vision_rows();
-    const auto language = language_rows();
-    all.insert(all.end(), language.begin(), language.end());
+    for (const auto& more : {detail::vir_rows(), language_rows()}) all.insert(all.end(), more.begin(), more.end());
     return all;
   }();
   return rows;

@@ -5,6 +5,7 @@
 #include <datasets/transforms.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
+#include <models/vit_keys.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -18,13 +19,19 @@ void fit_classes(vision::RmtConfig& config, int64_t num_classes) {
   config.num_classes = num_classes;
 }
 
+void fit_classes(vision::VirConfig& config, int64_t num_classes) { config.num_classes = num_classes; }
+
 void fit_classes(RetnetConfig&, int64_t) {
   throw ConfigError("[train] the model is a language model and the data are labelled images; name a vision model");
 }
 
 // A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
-void load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
+std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
   const auto checkpoint = read_checkpoint(path);
+  auto* vir = dynamic_cast<vision::VirImpl*>(&model);
+  if (vir != nullptr && vir->config().mixer == MixerKind::retention && is_vit(checkpoint.tensors)) {
+    return start_from_vit(*vir, checkpoint);
+  }
   const auto expected = match_state(model, checkpoint.tensors);
   const auto in_head = [&model](const std::string& name) { return model.layer_of(name) == model.num_layers() - 1; };
   const bool fits = std::all_of(expected.missing.begin(), expected.missing.end(), in_head) &&
@@ -37,6 +44,7 @@ void load_initial_weights(vision::BackboneImpl& model, const std::string& path) 
                           expected.diff());
   }
   load_state(model, checkpoint, {.strict = false});
+  return {};
 }
 
 }  // namespace
@@ -60,7 +68,7 @@ RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
                       " channels; they must be equal; set preprocessing or in_channels of model.config");
   }
   result.model = build_backbone(result.config, static_cast<uint64_t>(config.run.seed));
-  if (!config.model.weights.empty()) load_initial_weights(*result.model, config.model.weights);
+  if (!config.model.weights.empty()) result.notes = load_initial_weights(*result.model, config.model.weights);
   return result;
 }
 

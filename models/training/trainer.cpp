@@ -76,6 +76,8 @@ class Trainer::Impl {
   void resume();
   TrainResult run(const TrainCallbacks& callbacks, const std::atomic<bool>* stop);
 
+  const std::vector<std::string>& notes() const { return target.notes; }
+
   RunConfig config;
 
  private:
@@ -281,5 +283,6 @@ TrainResult Trainer::run(const TrainCallbacks& callbacks, const std::atomic<bool
   return impl_->run(callbacks, stop);
 }
 const RunConfig& Trainer::config() const { return impl_->config; }
+const std::vector<std::string>& Trainer::notes() const { return impl_->notes(); }
 
 }  // namespace retentive::models
