@@ -7,9 +7,11 @@
 #include <models/pipelines/options.h>
 #include <models/pipelines/tensor_forward.h>
 #include <models/registry.h>
+#include <models/state_dict.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
+#include <vision/vir.h>
 
 namespace retentive::apps {
 namespace {
@@ -61,14 +63,29 @@ void print_shapes(const models::NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) std::cout << name << " " << tensor.sizes() << "\n";
 }
 
+void choose_form(vision::VirImpl& model, const Flags& flags, const models::NamedTensors& inputs) {
+  if (flags.sequence.normalization) {
+    throw InvalidArgument("[forward] --normalization is for language models; leave it out");
+  }
+  model.set_call({.form = flags.sequence.form, .chunk = flags.sequence.chunk});
+  const auto* image = models::find_tensor(inputs, "image");
+  if (image == nullptr || image->dim() != 4) return;  // forward_image() refuses it
+  const auto tokens = model.tokens(image->size(2), image->size(3));
+  const auto chosen = flags.sequence.form == Form::auto_ ? " (auto)" : "";
+  std::cerr << "form: " << enum_name(model.resolve(flags.sequence.form, tokens)) << chosen << ", " << tokens
+            << " tokens\n";
+}
+
 models::NamedTensors run(const Flags& flags, const Network& network, const models::NamedTensors& inputs) {
   if (const auto language = std::dynamic_pointer_cast<models::RetnetImpl>(network.model)) {
     return models::forward_tokens(*language, inputs, flags.inputs, flags.sequence, flags.run.threads);
   }
-  if (!flags.sequence_flag.empty()) {
+  const auto backbone = models::as_backbone(network.model, flags.weights);
+  if (const auto vir = std::dynamic_pointer_cast<vision::VirImpl>(backbone)) {
+    choose_form(*vir, flags, inputs);
+  } else if (!flags.sequence_flag.empty()) {
     throw InvalidArgument("[forward] " + flags.sequence_flag + " is for models of sequences; leave it out");
   }
-  const auto backbone = models::as_backbone(network.model, flags.weights);
   return models::forward_image(*backbone, network.config, inputs, flags.inputs, flags.run.threads);
 }
 

@@ -11,6 +11,7 @@
 #include <models/registry.h>
 #include <models/state_dict.h>
 #include <retention/nn/inference.h>
+#include <vision/vir.h>
 
 namespace retentive::apps {
 namespace {
@@ -21,6 +22,7 @@ using models::ModelRow;
 std::string head_name(const ModelRow& row) {
   struct Namer {
     std::string operator()(const vision::RmtConfig& config) const { return std::string(enum_name(config.head)); }
+    std::string operator()(const vision::VirConfig& config) const { return std::string(enum_name(config.pool)); }
     std::string operator()(const models::RetnetConfig&) const { return "language"; }
   };
   return std::visit(Namer{}, row.config);
@@ -94,11 +96,34 @@ std::vector<StageFacts> stage_facts(const ModelRow& row) {
   return facts;
 }
 
+// All blocks of a ViR or ViT are alike. The form is that of `auto` for images of the row's size.
+Json vir_facts(const ModelRow& row) {
+  const auto model = models::as_backbone(models::build_uninitialized(row.config), row.name);
+  const auto& vir = dynamic_cast<const vision::VirImpl&>(*model);
+  const auto& size = row.preprocessing.crop;
+  const auto shape = vir.output_shape(size[0], size[1]).back();
+  const auto tokens = vir.tokens(size[0], size[1]);
+  return {{"channels", vir.config().dim},
+          {"blocks", vir.config().depth},
+          {"heads", vir.config().num_heads},
+          {"mixer", enum_name(vir.config().mixer)},
+          {"height", shape.height},
+          {"width", shape.width},
+          {"tokens", tokens},
+          {"macs", vir.macs(size[0], size[1])},
+          {"form", enum_name(vir.resolve(Form::auto_, tokens))},
+          {"form_at_4097_tokens", enum_name(vir.resolve(Form::auto_, 4097))}};
+}
+
 Json explain_json(const ModelRow& row) {
   Json json = row_json(row);
   json["config"] = Json::parse(models::model_config_json(row.config));
   if (row.is_language()) return json;
   json["preprocessing"] = Json::parse(models::preprocessing_json(row.preprocessing));
+  if (std::holds_alternative<vision::VirConfig>(row.config)) {
+    json["transformer"] = vir_facts(row);
+    return json;
+  }
   json["stages"] = Json::array();
   for (const auto& stage : stage_facts(row)) {
     json["stages"].push_back({{"name", stage.name},
@@ -183,7 +208,19 @@ void print_vision_facts(const ModelRow& row) {
   if (row.published_top1) std::cout << "published      " << top1_text(row) << " % top-1 on ImageNet-1k\n";
 }
 
+void print_transformer(const Json& facts) {
+  std::cout << "blocks  channels  heads  mixer      grid      tokens  MACs             form (auto)\n";
+  const auto number = [&facts](const char* key) { return facts[key].get<int64_t>(); };
+  const std::string grid = std::to_string(number("height")) + "x" + std::to_string(number("width"));
+  std::cout << padded(std::to_string(number("blocks")), 8) << padded(std::to_string(number("channels")), 10)
+            << padded(std::to_string(number("heads")), 7) << padded(facts["mixer"], 11) << padded(grid, 10)
+            << padded(std::to_string(number("tokens")), 8) << padded(with_commas(number("macs")), 17)
+            << facts["form"].get<std::string>() << " here, " << facts["form_at_4097_tokens"].get<std::string>()
+            << " for 4,097 tokens\n";
+}
+
 void print_stages(const Json& facts) {
+  if (facts.contains("transformer")) return print_transformer(facts["transformer"]);
   std::cout << "stage   channels  blocks  heads  MaSA        grid      tokens  parameters\n";
   for (const Json& stage : facts["stages"]) {
     const auto number = [&stage](const char* key) { return stage[key].get<int64_t>(); };

@@ -25,6 +25,7 @@ int train(const Flags& flags) {
     return kSuccess;
   }
   models::Trainer trainer(config);
+  for (const auto& note : trainer.notes()) std::fprintf(stderr, "weights: %s\n", note.c_str());
   if (flags.resume) trainer.resume();
   models::ConsoleProgress progress(config.run.log_interval);
   const InterruptScope scope;

@@ -113,7 +113,7 @@ LanguageCell begin(Runner& runner, const std::string& name, int64_t context, con
   const auto state_bytes = static_cast<double>(state.bytes());
   cell.state_mb = state_bytes / (1 << 20);
   // A state is read and written; of a cache of keys and values each step writes one token only.
-  const double moved = config.mixer == models::MixerKind::retention ? 2 * state_bytes : state_bytes;
+  const double moved = config.mixer == MixerKind::retention ? 2 * state_bytes : state_bytes;
   cell.step_gb = (runner.weight_bytes + moved) * 1e-9;
   runner.states.push_back(std::move(state));
   return cell;

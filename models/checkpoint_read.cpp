@@ -8,6 +8,7 @@
 #include <models/model_folder.h>
 #include <models/tensor_io.h>
 #include <models/upstream_keys.h>
+#include <models/vit_keys.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -64,6 +65,12 @@ Checkpoint from_pth(const formats::PthFile& file, Prefer prefer) {
   return checkpoint;
 }
 
+void rename(Checkpoint& checkpoint) {
+  to_native_keys(checkpoint.tensors, checkpoint.path);
+  // A file with a configuration is this library's own.
+  if (!checkpoint.card.config) to_native_vit_keys(checkpoint.tensors);
+}
+
 }  // namespace
 
 Checkpoint detail::read_weights_file(const std::filesystem::path& path, Prefer prefer) {
@@ -82,13 +89,13 @@ Checkpoint read_checkpoint(const std::filesystem::path& path, Prefer prefer) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return read_model_folder(path);
   auto checkpoint = detail::read_weights_file(path, prefer);
-  to_native_keys(checkpoint.tensors, checkpoint.path);
+  rename(checkpoint);
   return checkpoint;
 }
 
 Checkpoint read_checkpoint(std::span<const std::byte> bytes, const std::string& name) {
   auto checkpoint = from_safetensors(formats::SafetensorsFile::from_bytes(bytes, name));
-  to_native_keys(checkpoint.tensors, checkpoint.path);
+  rename(checkpoint);
   return checkpoint;
 }
 

@@ -10,8 +10,9 @@ namespace retentive::models {
 namespace {
 
 constexpr std::string_view kRmt = "rmt";
+constexpr std::string_view kVir = "vir";
 constexpr std::string_view kRetnet = "retnet";
-const std::vector<std::string> kFamilies = {std::string(kRmt), std::string(kRetnet)};
+const std::vector<std::string> kFamilies = {std::string(kRmt), std::string(kVir), std::string(kRetnet)};
 
 [[noreturn]] void refuse_family(const std::string& where, const std::string& key, const Json& value) {
   std::string accepted;
@@ -37,6 +38,7 @@ Config read_family(Json fields, const std::string& where, const std::string& sec
 std::string_view family_name(const ModelConfig& config) {
   struct Namer {
     std::string_view operator()(const vision::RmtConfig&) const { return kRmt; }
+    std::string_view operator()(const vision::VirConfig&) const { return kVir; }
     std::string_view operator()(const RetnetConfig&) const { return kRetnet; }
   };
   return std::visit(Namer{}, config);
@@ -59,9 +61,10 @@ ModelConfig model_config_from_json(const Json& object, const std::string& where,
   if (family == object.end()) {
     throw ConfigError("[" + where + "] key \"" + prefix +
                       "family\" is missing; it says what kind of model this is: add \"family\": \"" +
-                      std::string(kRmt) + "\" (or \"" + std::string(kRetnet) + "\")");
+                      std::string(kRmt) + "\" (or \"" + std::string(kVir) + "\", \"" + std::string(kRetnet) + "\")");
   }
   if (*family == std::string(kRmt)) return read_family<vision::RmtConfig>(object, where, section);
+  if (*family == std::string(kVir)) return read_family<vision::VirConfig>(object, where, section);
   if (*family == std::string(kRetnet)) return read_family<RetnetConfig>(object, where, section);
   refuse_family(where, prefix + "family", *family);
 }
@@ -87,14 +90,19 @@ int64_t num_classes(const ModelConfig& config) {
     int64_t operator()(const vision::RmtConfig& rmt) const {
       return rmt.head == vision::RmtHead::none ? 0 : rmt.num_classes;
     }
+    int64_t operator()(const vision::VirConfig& vir) const { return vir.num_classes; }
     int64_t operator()(const RetnetConfig&) const { return 0; }
   };
   return std::visit(Counter{}, config);
 }
 
 int64_t in_channels(const ModelConfig& config) {
-  const auto* rmt = std::get_if<vision::RmtConfig>(&config);
-  return rmt != nullptr ? rmt->in_channels : 0;
+  struct Counter {
+    int64_t operator()(const vision::RmtConfig& rmt) const { return rmt.in_channels; }
+    int64_t operator()(const vision::VirConfig& vir) const { return vir.in_channels; }
+    int64_t operator()(const RetnetConfig&) const { return 0; }
+  };
+  return std::visit(Counter{}, config);
 }
 
 std::vector<FieldDifference> config_differences(const ModelConfig& left, const ModelConfig& right) {
@@ -140,6 +148,8 @@ std::string config_help(std::string_view family) {
   std::vector<FieldHelp> fields;
   if (family == kRmt) {
     append_field_help(vision::RmtConfig{}, "", fields);
+  } else if (family == kVir) {
+    append_field_help(vision::VirConfig{}, "", fields);
   } else if (family == kRetnet) {
     append_field_help(RetnetConfig{}, "", fields);
   } else {

@@ -11,13 +11,14 @@
 #include <retention/base/export.h>
 #include <vision/rmt_config.h>
 #include <vision/structures.h>
+#include <vision/vir_config.h>
 
 namespace retentive::models {
 
 /// Architecture of one model of any family; the key `family` of its JSON form selects the alternative.
-using ModelConfig = std::variant<vision::RmtConfig, RetnetConfig>;
+using ModelConfig = std::variant<vision::RmtConfig, vision::VirConfig, RetnetConfig>;
 
-/// The JSON value of `family`: "rmt" or "retnet".
+/// The JSON value of `family`: "rmt", "vir" or "retnet".
 RETENTIVE_API std::string_view family_name(const ModelConfig& config);
 
 /// Reads a model configuration. Absent keys keep the defaults of the family; the result is validated.

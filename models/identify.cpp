@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <map>
 #include <string_view>
 
 #include <models/upstream_keys.h>
+#include <models/vit_keys.h>
 #include <vision/masa.h>
 
 namespace retentive::models {
@@ -9,6 +11,7 @@ namespace {
 
 using vision::RmtConfig;
 using vision::RmtHead;
+using vision::VirConfig;
 
 constexpr int64_t kStages = 4;
 
@@ -145,6 +148,41 @@ RetnetConfig with_head(RetnetConfig config, const Shapes& shapes) {
   if (const auto words = shapes.size("embed_tokens.weight", 0); words > 0) config.vocab_size = words;
   config.layernorm_embedding = shapes.has("layernorm_embedding.weight");
   config.tie_embeddings = !shapes.has("output_projection.weight");
+  return config;
+}
+
+// The first thing in which the file is not this ViR or ViT; empty when it is.
+std::string model_difference(const Shapes& shapes, const VirConfig& config, int64_t& passed) {
+  passed = 0;
+  const std::string block = "blocks.0.", mixer = config.mixer == MixerKind::retention ? "retention" : "attn";
+  int64_t blocks = 0;
+  while (shapes.has("blocks." + std::to_string(blocks) + ".norm1.weight")) ++blocks;
+  for (const std::string& found :
+       {difference("presence of " + block + mixer + ".qkv", shapes.has(block + mixer + ".qkv.weight"), true),
+        difference("width of cls_token", shapes.size("cls_token", 2), config.dim),
+        difference("number of blocks", blocks, config.depth),
+        difference("patch side of patch_embed.proj", shapes.size("patch_embed.proj.weight", 2), config.patch_size),
+        difference("input channels of patch_embed.proj", shapes.size("patch_embed.proj.weight", 1), config.in_channels),
+        difference("width of " + block + "mlp.fc1", shapes.size(block + "mlp.fc1.weight", 0), config.mlp_dim())}) {
+    if (!found.empty()) return found;
+    ++passed;
+  }
+  return {};
+}
+
+// What a row leaves open: classes, pooling, layer scale, epilogue, and the square that a position table is made for.
+VirConfig with_head(VirConfig config, const Shapes& shapes) {
+  if (!shapes.has("pos_embed")) return config;
+  config.num_classes = std::max<int64_t>(0, shapes.size("head.weight", 0));
+  config.pool = shapes.has("fc_norm.weight") ? vision::VirPool::avg : vision::VirPool::token_last;
+  if (!shapes.has("blocks.0.ls1.gamma")) config.layer_scale_init.reset();
+  if (shapes.has("blocks.0.ls1.gamma") && !config.layer_scale_init) config.layer_scale_init = 1e-5;
+  if (shapes.has("blocks.0.retention.ln.weight")) config.epilogue = vision::VirEpilogue::norm_gelu_linear;
+  const auto positions = shapes.size("pos_embed", 1);
+  const auto side = square_side(positions);
+  if (side > 0 && positions != config.grid()[0] * config.grid()[1]) {
+    config.image_size = {side * config.patch_size, side * config.patch_size};
+  }
   return config;
 }
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include <models/checkpoint.h>
 #include <models/labels.h>
 #include <models/registry.h>
@@ -28,6 +31,17 @@ const ModelRow* row_of(const Checkpoint& checkpoint, const ModelChoice& choice) 
   }
   if (choice.config) return nullptr;
   return identify(checkpoint.tensors).row;
+}
+
+// The row's, for the image size that the file's position table is made for.
+vision::Preprocessing preprocessing_of(const ModelRow& row, const ModelConfig& config) {
+  auto result = row.preprocessing;
+  const auto* vir = std::get_if<vision::VirConfig>(&config);
+  if (vir == nullptr || vir->image_size == result.crop) return result;
+  const auto shorter = [](const std::array<int64_t, 2>& size) { return std::min(size[0], size[1]); };
+  result.resize_shorter = result.resize_shorter * shorter(vir->image_size) / shorter(result.crop);
+  result.crop = vir->image_size;
+  return result;
 }
 
 }  // namespace
@@ -61,7 +75,7 @@ void complete_card(ModelCard& card, const Checkpoint& checkpoint, const ModelCho
   if (row == nullptr) return;
   if (card.name.empty()) card.name = row->name;
   if (row->is_language()) return;
-  if (!card.preprocessing) card.preprocessing = row->preprocessing;
+  if (!card.preprocessing) card.preprocessing = preprocessing_of(*row, *card.config);
   if (!card.labels.empty()) return;
   auto labels = label_set(row->labels);
   if (static_cast<int64_t>(labels.size()) == num_classes(*card.config)) card.labels = std::move(labels);

@@ -7,11 +7,13 @@
 #include <models/state_dict.h>
 #include <retention/base/error.h>
 #include <vision/rmt.h>
+#include <vision/vir.h>
 
 namespace retentive::models {
 namespace {
 
 using vision::RmtConfig;
+using vision::VirConfig;
 
 // Files bring their own configuration: without bounds a hostile one would build modules until memory ends.
 void check_size(const RmtConfig& config) {
@@ -40,6 +42,18 @@ struct ParameterCounter {
   }
 
   // In double: a hostile file's sizes overflow integers.
+  double operator()(const VirConfig& c) const {
+    const auto dim = static_cast<double>(c.dim), hidden = static_cast<double>(c.mlp_dim());
+    const auto patch = static_cast<double>(c.patch_size), classes = static_cast<double>(c.num_classes);
+    const auto [rows, columns] = c.grid();
+    const double stem = dim * (static_cast<double>(c.in_channels) * patch * patch + 1);
+    const double positions = dim * (static_cast<double>(rows) * static_cast<double>(columns) + 1);
+    const double norms = c.epilogue == vision::VirEpilogue::linear ? 4 * dim : 6 * dim;
+    const double scales = c.layer_scale_init ? 2 * dim : 0;
+    const double block = 4 * dim * (dim + 1) + 2 * dim * hidden + hidden + dim + norms + scales;
+    return stem + positions + static_cast<double>(c.depth) * block + 2 * dim + classes * (dim + 1);
+  }
+
   double operator()(const RetnetConfig& c) const {
     const auto dim = static_cast<double>(c.dim), value = static_cast<double>(c.value_dim);
     const bool gated = c.mixer == MixerKind::retention;
@@ -51,6 +65,17 @@ struct ParameterCounter {
     return tables + static_cast<double>(c.num_layers) * block + norms;
   }
 };
+
+// As above; a hundred times the largest ViT in use.
+void check_size(const VirConfig& config) {
+  constexpr double kMost = 2e11;
+  const double parameters = ParameterCounter{}(config);
+  if (parameters <= kMost) return;
+  std::ostringstream text;
+  text << "[models] this ViR has " << parameters << " parameters; at most " << kMost
+       << " are accepted; make it smaller";
+  throw ConfigError(text.str());
+}
 
 void check_size(const RetnetConfig& config) {
   // Four times the largest published one: a hostile file must not build modules until memory ends.
@@ -67,6 +92,10 @@ struct Builder {
   std::shared_ptr<torch::nn::Module> operator()(const RmtConfig& config) const {
     check_size(config);
     return std::make_shared<vision::RmtImpl>(config);
+  }
+  std::shared_ptr<torch::nn::Module> operator()(const VirConfig& config) const {
+    check_size(config);
+    return std::make_shared<vision::VirImpl>(config);
   }
   std::shared_ptr<torch::nn::Module> operator()(const RetnetConfig& config) const {
     check_size(config);

@@ -1,4 +1,4 @@
-#include <models/registry.h>
+#include <models/detail/vir_rows.h>
 
 namespace retentive::models {
 namespace {
@@ -108,16 +108,6 @@ Preprocessing small_input() {
   return result;
 }
 
-Preprocessing digit_input() {
-  Preprocessing result;
-  result.resize_shorter = 28;
-  result.crop = {28, 28};
-  result.interpolation = vision::Interpolation::bilinear;
-  result.mean = {0.1307};
-  result.std = {0.3081};
-  return result;
-}
-
 ModelRow imagenet_row(const char* name, RmtConfig config, double top1, bool ema, const char* description) {
   return {.name = name,
           .config = std::move(config),
@@ -147,7 +137,7 @@ std::vector<ModelRow> vision_rows() {
       imagenet_row("rmt_l", rmt_l(), 85.5, true, "RMT-L: 95 M parameters, layer scale in stages 3 and 4"),
       {.name = "rmt_nano",
        .config = rmt_nano(),
-       .preprocessing = digit_input(),
+       .preprocessing = detail::digit_input(),
        .labels = "digits",
        .description = "small RMT for 28x28 grey images, trained on handwritten digits",
        .published_top1 = std::nullopt,
@@ -212,7 +202,7 @@ RetnetConfig test_retnet_deepnorm() {
   config.activation = RetnetActivation::gelu;
   config.layernorm_embedding = true;
   config.tie_embeddings = true;
-  config.decay = RetnetDecay::log_linspace;
+  config.decay = DecaySchedule::log_linspace;
   return config;
 }
 
@@ -255,11 +245,20 @@ std::vector<ModelRow> language_rows() {
 
 }  // namespace
 
+Preprocessing detail::digit_input() {
+  Preprocessing result;
+  result.resize_shorter = 28;
+  result.crop = {28, 28};
+  result.interpolation = vision::Interpolation::bilinear;
+  result.mean = {0.1307};
+  result.std = {0.3081};
+  return result;
+}
+
 std::span<const ModelRow> model_rows() {
   static const std::vector<ModelRow> rows = [] {
     auto all = vision_rows();
-    const auto language = language_rows();
-    all.insert(all.end(), language.begin(), language.end());
+    for (const auto& more : {detail::vir_rows(), language_rows()}) all.insert(all.end(), more.begin(), more.end());
     return all;
   }();
   return rows;

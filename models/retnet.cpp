@@ -62,8 +62,9 @@ RetnetRelPosImpl::RetnetRelPosImpl(const RetnetConfig& config)
     : angle(register_buffer("angle", config.dialect == RetnetDialect::fla
                                          ? rotary_angles_half_split(config.key_head_dim())
                                          : rotary_angles(config.key_head_dim()))),
-      decay(register_buffer("decay", config.decay == RetnetDecay::retnet ? log_gamma_retnet(config.num_heads)
-                                                                         : log_gamma_log_linspace(config.num_heads))) {}
+      decay(register_buffer("decay", config.decay == DecaySchedule::retnet
+                                         ? log_gamma_retnet(config.num_heads)
+                                         : log_gamma_log_linspace(config.num_heads))) {}
 
 RetnetRelPosImpl::~RetnetRelPosImpl() = default;
 

@@ -8,6 +8,7 @@
 #include <retention/base/enum_names.h>
 #include <retention/base/export.h>
 #include <retention/base/form.h>
+#include <retention/base/mixer.h>
 
 namespace retentive::models {
 
@@ -15,18 +16,12 @@ namespace retentive::models {
 /// weight in the head norm. `fla`: half-split rotary of other frequencies, no row scalars, a weight in the head norm.
 enum class RetnetDialect { torchscale, fla };
 
-/// What mixes tokens: retention, or softmax attention with the same projections but no gate.
-enum class MixerKind { retention, attention };
-
 enum class RetnetActivation { swish, gelu };
-
-/// Decay rates of the heads: 1 - 2^(-5-h), or log-spaced from 1 - 1/32 to 1 - 1/512.
-enum class RetnetDecay { retnet, log_linspace };
 
 /// Architecture of a RetNet language model.
 struct RetnetConfig {
   RetnetDialect dialect = RetnetDialect::torchscale;
-  MixerKind mixer = MixerKind::retention;
+  MixerKind mixer = MixerKind::retention;  ///< attention has no gate
   int64_t vocab_size = 50257;
   int64_t dim = 768;
   int64_t value_dim = 1280;
@@ -34,7 +29,7 @@ struct RetnetConfig {
   int64_t num_layers = 12;
   int64_t num_heads = 3;
   RetnetActivation activation = RetnetActivation::swish;
-  RetnetDecay decay = RetnetDecay::retnet;
+  DecaySchedule decay = DecaySchedule::retnet;
   Normalization normalization = Normalization::exact;
   bool scale_embedding = false;
   bool layernorm_embedding = false;
@@ -92,7 +87,5 @@ struct RetnetConfig {
     static constexpr std::array<std::pair<E, std::string_view>, 2> table = {{{E::a, #a}, {E::b, #b}}}; \
   };
 RETENTIVE_TWO_NAMES(RetnetDialect, torchscale, fla)
-RETENTIVE_TWO_NAMES(MixerKind, retention, attention)
 RETENTIVE_TWO_NAMES(RetnetActivation, swish, gelu)
-RETENTIVE_TWO_NAMES(RetnetDecay, retnet, log_linspace)
 #undef RETENTIVE_TWO_NAMES

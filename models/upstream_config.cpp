@@ -60,7 +60,7 @@ RetnetConfig huggingface(const Reader& read) {
   config.num_layers = read.integer("decoder_layers");
   config.num_heads = read.integer("decoder_retention_heads");
   config.activation = activation(read, "activation_fn", "gelu");
-  config.decay = read.value("use_lm_decay", false) ? RetnetDecay::log_linspace : RetnetDecay::retnet;
+  config.decay = read.value("use_lm_decay", false) ? DecaySchedule::log_linspace : DecaySchedule::retnet;
   config.scale_embedding = !read.value("no_scale_embedding", true);
   config.layernorm_embedding = read.value("layernorm_embedding", false);
   config.tie_embeddings =

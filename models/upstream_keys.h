@@ -34,7 +34,8 @@ RETENTIVE_API NamedTensors read_state(const formats::PthFile& file, const StateL
 RETENTIVE_API void strip_module_prefix(NamedTensors& tensors, const std::string& where);
 
 /// `config` with the head that a file has: classifier, token label (an `aux_head` over the last stage's channels) or
-/// none (`extra_norms`), and its number of classes.
+/// none (`extra_norms`), and its number of classes; of a ViR or ViT also pooling, layer scale, epilogue and the grid of
+/// its positions where that is a square.
 RETENTIVE_API ModelConfig adapt_head(const ModelConfig& config, const NamedTensors& tensors);
 
 /// What a file's tensors are, as far as names, shapes and Relpos.decay values tell. Full or decomposed MaSA leaves no

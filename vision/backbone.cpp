@@ -10,12 +10,20 @@ BackboneImpl::~BackboneImpl() = default;
 
 torch::Tensor BackboneImpl::forward(const torch::Tensor& image) { return forward_head(forward_features(image)); }
 
+torch::Tensor BackboneImpl::forward_pooled(const torch::Tensor& image) {
+  return forward_head(forward_features(image), /*pre_logits=*/true);
+}
+
+bool BackboneImpl::is_decayed(const std::string& name, const torch::Tensor& parameter) const {
+  return parameter.dim() > 1 && !name.ends_with(".bias");
+}
+
 std::vector<ParameterGroup> BackboneImpl::parameter_groups(double layer_decay) const {
   std::map<std::pair<int64_t, bool>, ParameterGroup> groups;
   for (const auto& item : named_parameters()) {
     if (!item.value().requires_grad()) continue;
     const auto layer = layer_of(item.key());
-    const bool decayed = item.value().dim() > 1 && !item.key().ends_with(".bias");
+    const bool decayed = is_decayed(item.key(), item.value());
     auto& group = groups[{layer, decayed}];
     group.names.push_back(item.key());
     group.parameters.push_back(item.value());

@@ -43,15 +43,20 @@ class RETENTIVE_API BackboneImpl : public torch::nn::Module {
   ~BackboneImpl() override;
 
   /// Class logits [B, num_classes]. Throws StateError when the model has no head.
-  torch::Tensor forward(const torch::Tensor& image);
+  virtual torch::Tensor forward(const torch::Tensor& image);
+
+  /// The vector that the classifier reads: [B, P]. Throws StateError when the model has no head.
+  virtual torch::Tensor forward_pooled(const torch::Tensor& image);
 
   /// The last feature map, before any head: [B, C, h, w].
   virtual torch::Tensor forward_features(const torch::Tensor& image) = 0;
 
-  /// Logits from the last feature map, or the pooled vector before the classifier when `pre_logits`.
+  /// Logits from the last feature map, or the pooled vector before the classifier when `pre_logits`. A model whose
+  /// classifier reads more than the map (a class token) says in its own documentation what it takes here.
   virtual torch::Tensor forward_head(const torch::Tensor& features, bool pre_logits = false) = 0;
 
-  /// Feature maps of the stages named by `indices` (0-based, ascending), computing nothing after the last of them.
+  /// Feature maps of the stages named by `indices` (0-based, ascending), computing nothing after the last of them. They
+  /// are maps of feature_info(), as they stand before a final norm.
   virtual std::vector<torch::Tensor> forward_intermediates(const torch::Tensor& image,
                                                            const std::vector<int64_t>& indices,
                                                            Layout layout = Layout::nchw) = 0;
@@ -81,8 +86,10 @@ class RETENTIVE_API BackboneImpl : public torch::nn::Module {
   virtual int64_t layer_of(const std::string& parameter_name) const = 0;
   virtual int64_t num_layers() const = 0;
 
-  /// Trainable parameters grouped by (layer, weight decay). lr_scale = layer_decay^(num_layers - 1 - layer);
-  /// one-dimensional parameters and biases are not decayed.
+  /// Whether weight decay applies to a parameter: not to one-dimensional ones and biases.
+  virtual bool is_decayed(const std::string& name, const torch::Tensor& parameter) const;
+
+  /// Trainable parameters grouped by (layer, is_decayed). lr_scale = layer_decay^(num_layers - 1 - layer).
   std::vector<ParameterGroup> parameter_groups(double layer_decay = 1.0) const;
 
   /// Source of randomness for stochastic depth in training mode.

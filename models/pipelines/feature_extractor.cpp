@@ -30,6 +30,9 @@ bool has_head(const ModelConfig& config) {
   return rmt == nullptr || rmt->head != vision::RmtHead::none;
 }
 
+// The pooled vector of a ViR is of its class token, which maps do not hold.
+bool pools_map(const ModelConfig& config) { return !std::holds_alternative<vision::VirConfig>(config); }
+
 }  // namespace
 
 class FeatureExtractor::Impl {
@@ -38,7 +41,9 @@ class FeatureExtractor::Impl {
     const auto count = static_cast<int64_t>(model_.network().feature_info().size());
     check_stages(options.stages, count);
     computed_ = options.stages;
-    if (options.pooled && (computed_.empty() || computed_.back() != count - 1)) computed_.push_back(count - 1);
+    pools_map_ = pools_map(model_.config());
+    if (options.pooled && pools_map_ && (computed_.empty() || computed_.back() != count - 1))
+      computed_.push_back(count - 1);
   }
 
   const ImageModel& model() const { return model_; }
@@ -46,13 +51,15 @@ class FeatureExtractor::Impl {
   Features extract(const vision::Image& image) const {
     const InferenceScope scope(model_.threads());
     auto& network = model_.network();
-    const auto maps = network.forward_intermediates(model_.prepare(image, options_.keep_size), computed_);
+    const auto input = model_.prepare(image, options_.keep_size);
+    const auto maps = network.forward_intermediates(input, computed_);
     const auto info = network.feature_info();
     Features features;
     for (size_t i = 0; i < options_.stages.size(); ++i) {
       features.stages.push_back(to_array(info[computed_[i]].name, maps[i]));  // [C, h, w]
     }
-    if (options_.pooled) features.pooled = to_array("pooled", pool(maps.back()));  // [C]
+    if (!options_.pooled) return features;
+    features.pooled = to_array("pooled", pools_map_ ? pool(maps.back()) : network.forward_pooled(input));  // [C]
     return features;
   }
 
@@ -64,6 +71,7 @@ class FeatureExtractor::Impl {
 
   ImageModel model_;
   FeatureExtractorOptions options_;
+  bool pools_map_ = true;
   std::vector<int64_t> computed_;  // the stages asked for, and the last one when pooling needs it
 };
 

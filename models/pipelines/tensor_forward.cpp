@@ -4,6 +4,7 @@
 #include <models/pipelines/tensor_forward.h>
 #include <retention/base/error.h>
 #include <vision/rmt.h>
+#include <vision/vir.h>
 
 namespace retentive::models {
 namespace {
@@ -44,12 +45,24 @@ void add(NamedTensors& outputs, const std::string& name, const torch::Tensor& te
   outputs.push_back({name, tensor.contiguous()});
 }
 
+NamedTensors forward_vir(vision::VirImpl& model, const torch::Tensor& image) {
+  NamedTensors outputs;
+  const auto tokens = model.forward_tokens(image);
+  add(outputs, "features", tokens);  // [B, N + 1, C]
+  if (model.config().num_classes > 0) add(outputs, "logits", model.forward_head(tokens));
+  return outputs;
+}
+
 }  // namespace
 
 NamedTensors forward_image(vision::BackboneImpl& model, const ModelConfig& config, const NamedTensors& inputs,
                            const std::string& where, int64_t threads) {
+  const auto& image = image_of(inputs, in_channels(config), where);
+  if (auto* vir = dynamic_cast<vision::VirImpl*>(&model)) {
+    const InferenceScope scope(threads);
+    return forward_vir(*vir, image);
+  }
   const auto& rmt = std::get<vision::RmtConfig>(config);
-  const auto& image = image_of(inputs, rmt.in_channels, where);
   const bool headless = rmt.head == vision::RmtHead::none;
   const auto info = model.feature_info();
   std::vector<int64_t> stages(info.size());

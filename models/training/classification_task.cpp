@@ -80,6 +80,8 @@ class ClassificationTask final : public TrainingTask {
     return card;
   }
 
+  std::vector<std::string> notes() const override { return target_.notes; }
+
  private:
   RunConfig config_;
   RunData data_;

@@ -5,6 +5,7 @@
 #include <datasets/transforms.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
+#include <models/vit_keys.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -18,6 +19,8 @@ void fit_classes(vision::RmtConfig& config, int64_t num_classes) {
   config.num_classes = num_classes;
 }
 
+void fit_classes(vision::VirConfig& config, int64_t num_classes) { config.num_classes = num_classes; }
+
 void fit_classes(RetnetConfig&, int64_t) {
   throw ConfigError(
       "[train] the model is a language model and the data are labelled images; name a vision model, or set data.kind "
@@ -25,8 +28,12 @@ void fit_classes(RetnetConfig&, int64_t) {
 }
 
 // A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
-void load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
+std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
   const auto checkpoint = read_checkpoint(path);
+  auto* vir = dynamic_cast<vision::VirImpl*>(&model);
+  if (vir != nullptr && vir->config().mixer == MixerKind::retention && is_vit(checkpoint.tensors)) {
+    return start_from_vit(*vir, checkpoint);
+  }
   const auto expected = match_state(model, checkpoint.tensors);
   const auto in_head = [&model](const std::string& name) { return model.layer_of(name) == model.num_layers() - 1; };
   const bool fits = std::all_of(expected.missing.begin(), expected.missing.end(), in_head) &&
@@ -39,6 +46,13 @@ void load_initial_weights(vision::BackboneImpl& model, const std::string& path) 
                           expected.diff());
   }
   load_state(model, checkpoint, {.strict = false});
+  return {};
+}
+
+void set_form(vision::BackboneImpl& model, const ModelSection& section) {
+  if (auto* vir = dynamic_cast<vision::VirImpl*>(&model)) return vir->set_call({section.form, section.chunk});
+  if (section.form == Form::auto_ && section.chunk == 0) return;
+  throw ConfigError("[train] model.form or model.chunk is set and the model has no causal retention; remove them");
 }
 
 }  // namespace
@@ -54,9 +68,6 @@ RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
   }
   if (config.preprocessing) result.preprocessing = *config.preprocessing;
   std::visit([num_classes](auto& model) { fit_classes(model, num_classes); }, result.config);
-  if (config.model.form != Form::auto_ || config.model.chunk != 0) {
-    throw ConfigError("[train] model.form or model.chunk is set and the model has no causal retention; remove them");
-  }
   datasets::check_preprocessing(result.preprocessing);
   const auto channels = static_cast<int64_t>(result.preprocessing.mean.size());
   if (channels != in_channels(result.config)) {
@@ -65,7 +76,8 @@ RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
                       " channels; they must be equal; set preprocessing or in_channels of model.config");
   }
   result.model = build_backbone(result.config, static_cast<uint64_t>(config.run.seed));
-  if (!config.model.weights.empty()) load_initial_weights(*result.model, config.model.weights);
+  set_form(*result.model, config.model);
+  if (!config.model.weights.empty()) result.notes = load_initial_weights(*result.model, config.model.weights);
   return result;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <models/training/run_config.h>
 #include <retention/base/export.h>
@@ -15,9 +17,11 @@ struct RunModel {
   ModelConfig config;
   vision::Preprocessing preprocessing;
   std::shared_ptr<vision::BackboneImpl> model;  ///< initialised or loaded, in training mode
+  std::vector<std::string> notes;               ///< what of model.weights was left out or changed, see start_from_vit()
 };
 
-/// Builds it: registry row or inline configuration, num_classes from the data, weights of model.weights where given.
+/// Builds it: registry row or inline configuration, num_classes from the data, weights of model.weights where given: of
+/// the same architecture, or of a ViT for a ViR.
 /// Throws ConfigError (unknown name, channels that do not fit the preprocessing), Unsupported (no classifier head),
 /// CheckpointError (weights that differ in more than the head).
 RETENTIVE_API RunModel build_run_model(const RunConfig& config, int64_t num_classes);

@@ -43,6 +43,9 @@ class TrainingTask {
 
   /// What the weights file says, but for its notes.
   virtual ModelCard card() const = 0;
+
+  /// What of model.weights was left out or changed, one line each.
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 /// The task of a run: opens its data and builds its model. Throws ConfigError, DataError, CheckpointError, Unsupported.

@@ -55,6 +55,8 @@ class Trainer::Impl {
   void resume();
   TrainResult run(const TrainCallbacks& callbacks, const std::atomic<bool>* stop);
 
+  std::vector<std::string> notes() const { return task->notes(); }
+
   RunConfig config;
 
  private:
@@ -239,5 +241,6 @@ TrainResult Trainer::run(const TrainCallbacks& callbacks, const std::atomic<bool
   return impl_->run(callbacks, stop);
 }
 const RunConfig& Trainer::config() const { return impl_->config; }
+std::vector<std::string> Trainer::notes() const { return impl_->notes(); }
 
 }  // namespace retentive::models

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <models/training/run_config.h>
 #include <models/training/run_state.h>
@@ -74,6 +75,8 @@ class RETENTIVE_API Trainer {
   TrainResult run(const TrainCallbacks& callbacks = {}, const std::atomic<bool>* stop = nullptr);
 
   const RunConfig& config() const;
+  /// What of model.weights was left out or changed, one line each.
+  std::vector<std::string> notes() const;
 
  private:
   class Impl;

@@ -29,18 +29,20 @@ void gamma_powers(float log_gamma, int64_t count, float* powers) {
   for (int64_t i = 0; i < count; ++i, power *= gamma) powers[i] = without_subnormals(power);
 }
 
-void log_gamma_retnet(int64_t heads, float* log_gamma) {
+template <class T>
+void log_gamma_retnet(int64_t heads, T* log_gamma) {
   for (int64_t h = 0; h < heads; ++h) {
-    log_gamma[h] = std::log(1.0f - std::exp2(-5.0f - static_cast<float>(h)));
+    log_gamma[h] = std::log(static_cast<T>(1.0f - std::exp2(-5.0f - static_cast<float>(h))));
   }
 }
 
-void log_gamma_log_linspace(int64_t heads, float* log_gamma) {
+template <class T>
+void log_gamma_log_linspace(int64_t heads, T* log_gamma) {
   const double first = std::log(1.0 / 32.0);
   const double last = std::log(1.0 / 512.0);
   const double step = heads > 1 ? (last - first) / static_cast<double>(heads - 1) : 0.0;
   for (int64_t h = 0; h < heads; ++h) {
-    log_gamma[h] = std::log(1.0f - static_cast<float>(std::exp(first + step * static_cast<double>(h))));
+    log_gamma[h] = std::log(static_cast<T>(1.0f - static_cast<float>(std::exp(first + step * static_cast<double>(h)))));
   }
 }
 
@@ -112,6 +114,8 @@ void rotary_table(int64_t length, int64_t dim, const float* angle, T* sin, T* co
 }
 
 #define RETENTIVE_DECAY_TABLES(T)                                \
+  template void log_gamma_retnet<T>(int64_t, T*);                \
+  template void log_gamma_log_linspace<T>(int64_t, T*);          \
   template void causal_decay<T>(int64_t, float, T*);             \
   template void symmetric_decay<T>(int64_t, float, T*);          \
   template void manhattan_decay<T>(int64_t, int64_t, float, T*); \

@@ -7,12 +7,15 @@
 /// The only home of every decay rate, decay table and rotary table. All outputs are caller-allocated and row-major.
 namespace retentive::retention {
 
-/// RetNet: log gamma_h = ln(1 - 2^(-5-h)), h = 0..heads-1 (RetNet, section 2.1). Output [heads].
-RETENTIVE_API void log_gamma_retnet(int64_t heads, float* log_gamma);
+/// RetNet: log gamma_h = ln(1 - 2^(-5-h)), h = 0..heads-1 (RetNet, section 2.1). gamma is rounded to float32 whatever T
+/// is, so that results in float and double are those of one function. Output [heads].
+template <class T>
+void log_gamma_retnet(int64_t heads, T* log_gamma);
 
 /// Log-spaced: gamma = 1 - exp(linspace(ln 1/32, ln 1/512, heads)), both ends included (the RetNet paper's
-/// experiments; ViR's default). Output [heads].
-RETENTIVE_API void log_gamma_log_linspace(int64_t heads, float* log_gamma);
+/// experiments; ViR's default). gamma is rounded to float32 as above. Output [heads].
+template <class T>
+void log_gamma_log_linspace(int64_t heads, T* log_gamma);
 
 /// RMT: log gamma_n = ln(1 - 2^(-initial - range * n / heads)), evaluated in float32 as the official buffers are;
 /// `range` is divided by `heads`, so the last head does not reach initial + range. Output [heads].
@@ -55,6 +58,8 @@ template <class T>
 void rotary_table(int64_t length, int64_t dim, const float* angle, T* sin, T* cos);
 
 #define RETENTIVE_DECAY_TABLES(T)                                                     \
+  extern template RETENTIVE_API void log_gamma_retnet<T>(int64_t, T*);                \
+  extern template RETENTIVE_API void log_gamma_log_linspace<T>(int64_t, T*);          \
   extern template RETENTIVE_API void causal_decay<T>(int64_t, float, T*);             \
   extern template RETENTIVE_API void symmetric_decay<T>(int64_t, float, T*);          \
   extern template RETENTIVE_API void manhattan_decay<T>(int64_t, int64_t, float, T*); \

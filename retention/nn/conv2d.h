@@ -17,6 +17,9 @@ struct Conv2dOptions {
   int64_t stride = 1;
 };
 
+/// PyTorch's default for convolutions: weight and bias uniform in +-1/sqrt(fan-in).
+void initialize_conv(torch::Tensor& weight, torch::Tensor& bias, const at::Generator& generator);
+
 /// 2-D convolution on channels-last maps. Keys `weight` [out, in, k, k] and `bias` [out]. Packed by its group
 /// (nn/groups.h), since every convolution of the models is followed by a BatchNorm.
 class RETENTIVE_API Conv2dImpl : public torch::nn::Module, public Frozen {

@@ -10,8 +10,6 @@
 
 namespace retentive::nn {
 
-void initialize_conv(torch::Tensor& weight, torch::Tensor& bias, const at::Generator& generator);
-
 namespace {
 
 using retentive::detail::elements;

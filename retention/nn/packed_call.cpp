@@ -38,6 +38,12 @@ std::string arrow(int64_t in, int64_t out) { return " " + std::to_string(in) + "
 
 std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
                                                   const torch::Tensor& weight, const torch::Tensor& bias) {
+  return pack_linear(preparation, child, weight, bias, preparation.precision());
+}
+
+std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
+                                                  const torch::Tensor& weight, const torch::Tensor& bias,
+                                                  Precision wanted) {
   const auto out = weight.size(0), in = weight.size(1);
   const auto w = weight.to(at::kFloat).contiguous();
   const auto b = bias.defined() ? bias.to(at::kFloat).contiguous() : bias;
@@ -45,7 +51,7 @@ std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, cons
     return std::make_shared<const packed::Linear>(in, out, precision, w.const_data_ptr<float>(),
                                                   retentive::detail::elements<float>(b));
   };
-  return pack_or_fall_back(preparation, preparation.precision(), child, "linear" + arrow(in, out), pack);
+  return pack_or_fall_back(preparation, wanted, child, "linear" + arrow(in, out), pack);
 }
 
 std::shared_ptr<const packed::Conv2d> pack_conv(Preparation& preparation, const std::string& child,

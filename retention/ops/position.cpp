@@ -14,21 +14,29 @@ at::Tensor log_gamma_rmt(int64_t num_heads, double initial, double range) {
 
 namespace {
 
-template <class F>
-at::Tensor filled(int64_t count, const F& fill) {
-  auto values = at::empty({count}, at::kFloat);
-  fill(count, values.data_ptr<float>());
+template <class T>
+at::Tensor filled(int64_t count, void (*fill)(int64_t, T*)) {
+  auto values = at::empty({count}, c10::CppTypeToScalarType<T>::value);
+  fill(count, values.template data_ptr<T>());
   return values;
 }
 
 }  // namespace
 
-at::Tensor rotary_angles(int64_t head_dim) { return filled(head_dim, retention::rotary_angles); }
+at::Tensor rotary_angles(int64_t head_dim) { return filled<float>(head_dim, retention::rotary_angles); }
 
-at::Tensor rotary_angles_half_split(int64_t head_dim) { return filled(head_dim, retention::rotary_angles_half_split); }
+at::Tensor rotary_angles_half_split(int64_t head_dim) {
+  return filled<float>(head_dim, retention::rotary_angles_half_split);
+}
 
-at::Tensor log_gamma_retnet(int64_t num_heads) { return filled(num_heads, retention::log_gamma_retnet); }
+at::Tensor log_gamma_retnet(int64_t num_heads, at::ScalarType type) {
+  if (type == at::kDouble) return filled<double>(num_heads, retention::log_gamma_retnet<double>);
+  return filled<float>(num_heads, retention::log_gamma_retnet<float>);
+}
 
-at::Tensor log_gamma_log_linspace(int64_t num_heads) { return filled(num_heads, retention::log_gamma_log_linspace); }
+at::Tensor log_gamma_log_linspace(int64_t num_heads, at::ScalarType type) {
+  if (type == at::kDouble) return filled<double>(num_heads, retention::log_gamma_log_linspace<double>);
+  return filled<float>(num_heads, retention::log_gamma_log_linspace<float>);
+}
 
 }  // namespace retentive

@@ -16,6 +16,10 @@ namespace retentive::nn::detail {
 /// the precision cannot be had, packs fp32 and reports why.
 std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
                                                   const torch::Tensor& weight, const torch::Tensor& bias);
+/// As above, in `precision`.
+std::shared_ptr<const packed::Linear> pack_linear(Preparation& preparation, const std::string& child,
+                                                  const torch::Tensor& weight, const torch::Tensor& bias,
+                                                  Precision precision);
 std::shared_ptr<const packed::Conv2d> pack_conv(Preparation& preparation, const std::string& child,
                                                 const packed::Conv2dShape& shape, const torch::Tensor& weight,
                                                 const torch::Tensor& bias);
