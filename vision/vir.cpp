@@ -124,20 +124,15 @@ VirImpl::Sequence VirImpl::sequence_of(const Tensor& image, const VirCall& call)
     throw InvalidArgument("[vir] image is " + shape_text(image) + "; a non-empty [B, " +
                           std::to_string(config_.in_channels) + ", H, W] is accepted");
   }
-  if (call.chunk < 0) {
-    throw InvalidArgument("[vir] chunk is " + std::to_string(call.chunk) + "; 0 (the default) or more tokens are " +
-                          "accepted");
-  }
   const auto grid = config_.grid(image.size(2), image.size(3));
   const auto form = resolve(call.form, grid[0] * grid[1] + 1);
-  auto chunk = form == Form::recurrent ? 1 : call.chunk > 0 ? call.chunk : kVirChunk;
-  if (form == Form::chunkwise && config_.decay_dims == 2) chunk = (chunk + grid[1] - 1) / grid[1] * grid[1];
+  const auto chunk = chunk_of(call, grid[1]);
   return {.image = patch_embed_->pad(image),
           .positions = GridPositions(pos_embed_, config_.grid(), grid),
           .width = grid[1],
           .patches = grid[0] * grid[1],
           .form = form,
-          .chunk = chunk,
+          .chunk = form == Form::recurrent ? 1 : chunk,
           // Not while training: stochastic depth draws once per image, not per chunk.
           .chunks_outermost = form != Form::parallel && !torch::GradMode::is_enabled() && !is_training(),
           .log_gamma = log_gamma_.to(image.scalar_type() == at::kDouble ? at::kDouble : at::kFloat)};

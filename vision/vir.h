@@ -21,11 +21,8 @@ namespace retentive::vision {
 /// How one call runs through the tokens of an image. The result is the same in every form.
 struct VirCall {
   Form form = Form::auto_;
-  int64_t chunk = 0;  ///< tokens of a chunk in the chunkwise form, in whole rows with 2-D decay; 0 = kVirChunk
+  int64_t chunk = 0;  ///< tokens of a chunk in the chunkwise form, see VirImpl::chunk_of()
 };
-
-/// Tokens of a chunk unless a call says otherwise.
-constexpr int64_t kVirChunk = 256;
 
 /// What the blocks remember of the tokens so far, one state each.
 struct VirState {
@@ -69,6 +66,9 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   const VirCall& call() const { return call_; }
   /// The form that runs for that many tokens: `form` itself, or what `auto_` stands for. Throws Unsupported as forward.
   Form resolve(Form form, int64_t tokens) const;
+  /// Tokens of a chunk on a grid of that many columns: what the call says, by default 512, with 2-D decay 256; with 2-D
+  /// decay rounded up to whole rows.
+  int64_t chunk_of(const VirCall& call, int64_t columns) const;
   /// Patches and the class token of an image.
   int64_t tokens(int64_t height, int64_t width) const;
 

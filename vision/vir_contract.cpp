@@ -8,6 +8,8 @@ namespace {
 
 // Up to as many tokens `auto` takes all at once; see docs/vir.md for the measurement.
 constexpr int64_t kAutoParallelTokens = 512;
+constexpr int64_t kChunk = 512;
+constexpr int64_t kGridChunk = 256;
 
 // Products of one head of retention besides its linear maps, see retention/ops/{retention,grid_retention}.h. As in the
 // tables of ViT and ViR, products with weights of 0 count.
@@ -40,10 +42,17 @@ Form VirImpl::resolve(Form form, int64_t tokens) const {
 
 void VirImpl::set_call(const VirCall& call) {
   resolve(call.form, 1);
+  chunk_of(call, 1);
+  call_ = call;
+}
+
+int64_t VirImpl::chunk_of(const VirCall& call, int64_t columns) const {
   if (call.chunk < 0) {
     throw InvalidArgument("[vir] chunk is " + std::to_string(call.chunk) + "; 0 (the default) or more is accepted");
   }
-  call_ = call;
+  if (config_.decay_dims == 1) return call.chunk > 0 ? call.chunk : kChunk;
+  const auto rows = ((call.chunk > 0 ? call.chunk : kGridChunk) - 1) / columns + 1;
+  return rows * columns;
 }
 
 int64_t VirImpl::tokens(int64_t height, int64_t width) const {
@@ -69,10 +78,8 @@ int64_t VirImpl::macs(int64_t height, int64_t width, const VirCall& call) const 
   const auto grid = config_.grid(height, width);
   const int64_t patches = grid[0] * grid[1], count = patches + 1, dim = config_.dim;
   const auto form = resolve(call.form, count);
-  auto chunk = call.chunk > 0 ? call.chunk : kVirChunk;
-  if (config_.decay_dims == 2) chunk = (chunk + grid[1] - 1) / grid[1] * grid[1];
   const auto block = count * (4 * dim * dim + 2 * dim * config_.mlp_dim()) +
-                     config_.num_heads * mixer_macs(config_, count, grid[1], form, chunk);
+                     config_.num_heads * mixer_macs(config_, count, grid[1], form, chunk_of(call, grid[1]));
   const auto pixels = config_.in_channels * config_.patch_size * config_.patch_size;
   return patches * pixels * dim + config_.depth * block + dim * config_.num_classes;
 }

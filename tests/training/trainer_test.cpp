@@ -12,6 +12,7 @@
 #include <models/training/evaluation.h>
 #include <models/training/trainer.h>
 #include <retention/base/error.h>
+#include <vision/vir.h>
 #include <nlohmann/json.hpp>
 
 namespace retentive::models {
@@ -224,6 +225,42 @@ TEST_CASE("fine-tuning keeps the backbone and starts a head of another size afre
 
   std::get<vision::RmtConfig>(*config.model.config).embed_dims = {8, 8, 16, 32};
   CHECK_THROWS_WITH(Trainer(config), Contains("below its head"));
+}
+
+TEST_CASE("a ViT learns, and a ViR starts from its weights", "[trainer]") {
+  const TemporaryFolder folder;
+  auto config = synthetic_run(folder, "vit");
+  vision::VirConfig vit;
+  vit.mixer = MixerKind::attention;
+  vit.image_size = {16, 16};
+  vit.patch_size = 4;
+  vit.in_channels = 1;
+  vit.dim = 32;
+  vit.depth = 2;
+  vit.num_heads = 2;
+  config.model.config = vit;
+  config.schedule.epochs = 15;
+  config.optimizer.lr = 2e-3;
+  const auto first = Trainer(config).run();
+  CHECK(first.counters.best.top1 > 0.8);
+
+  auto vir = vit;
+  vir.mixer = MixerKind::retention;
+  vir.layer_scale_init = 1e-5;
+  vir.decay_dims = 2;
+  config.model.config = vir;
+  config.model.weights = first.best_path.string();
+  config.run.output_dir = folder / "vir";
+  Trainer trainer(config);
+  REQUIRE(trainer.notes().size() == 1);
+  CHECK_THAT(trainer.notes().front(), Contains("4 layer scales become 1"));
+  const auto second = trainer.run();
+  CHECK(second.counters.best.top1 > 0.8);
+  const auto loaded = load_model(second.best_path);
+  const auto model = std::dynamic_pointer_cast<vision::VirImpl>(loaded.model);
+  REQUIRE(model != nullptr);
+  CHECK(model->config().decay_dims == 2);
+  CHECK(model->config().num_classes == 3);
 }
 
 TEST_CASE("a folder of images trains too, with checkpointed activations", "[trainer]") {
