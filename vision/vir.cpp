@@ -134,7 +134,7 @@ VirImpl::Sequence VirImpl::sequence_of(const Tensor& image, const VirCall& call)
           .form = form,
           .chunk = form == Form::recurrent ? 1 : chunk,
           // Not while training: stochastic depth draws once per image, not per chunk.
-          .chunks_outermost = form != Form::parallel && !torch::GradMode::is_enabled() && !is_training(),
+          .chunks_outermost = form != Form::parallel && (prepared_ || !torch::GradMode::is_enabled()) && !is_training(),
           .log_gamma = log_gamma_.to(image.scalar_type() == at::kDouble ? at::kDouble : at::kFloat)};
 }
 

@@ -34,8 +34,8 @@ struct VirState {
 /// their positions, then the class token without one. Parameter names are those of the authors' review-time code;
 /// `fc_norm` takes the place of `norm` when the patches are averaged, as in timm.
 ///
-/// The recurrent and chunkwise forms of a model in evaluation mode, without gradients, take each chunk through all
-/// blocks before the next one: memory for activations does not grow with the image.
+/// The recurrent and chunkwise forms of a model in evaluation mode, without gradients or prepared, take each chunk
+/// through all blocks before the next one: memory for activations does not grow with the image.
 class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
  public:
   /// Throws ConfigError when the configuration is not a possible ViR.
@@ -114,6 +114,7 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   VirConfig config_;
   VirCall call_;
   bool grad_checkpointing_ = false;
+  bool prepared_ = false;
   torch::Tensor log_gamma_;  // [N] float64; constants that checkpoints do not hold
   torch::Tensor cls_token_;
   torch::Tensor pos_embed_;

@@ -116,6 +116,8 @@ bool VirImpl::is_decayed(const std::string& name, const torch::Tensor& parameter
 }
 
 void VirImpl::prepare(nn::Preparation&) {
+  prepared_ = true;
+  for (auto* table : {&cls_token_, &pos_embed_}) table->set_requires_grad(false);
   for (auto* norm : {&norm_, &fc_norm_}) {
     if (!norm->is_empty()) (*norm)->keep_output_float();
   }

@@ -106,6 +106,13 @@ TEST_CASE("maps of blocks, prepared or not", "[vir]") {
   const auto prepared = model->forward_intermediates(image, {0, 1, 2});
   for (size_t i = 0; i < 3; ++i) CHECK(deviation(prepared[i], all[i]) <= 1e-4);
   CHECK_THROWS_AS(model->train(), StateError);
+  const torch::AutoGradMode enabled(true);
+  CHECK_THROWS_AS(model->forward(image.clone().requires_grad_()), StateError);
+  for (const auto form : {Form::parallel, Form::recurrent, Form::chunkwise}) {
+    const auto logits = model->forward(image, {form, 2});
+    CHECK_FALSE(logits.requires_grad());
+    CHECK(logits.isfinite().all().item<bool>());
+  }
 }
 
 TEST_CASE("the classifier is replaced; layers, weight decay and checkpointing", "[vir]") {
