@@ -25,12 +25,12 @@ class Contender:
     convnext: bool = False
     flags: tuple[str, ...] | None = None  # one fixed variant instead of a choice
 
-    def variants(self, task: str) -> list[list[str]]:
+    def variants(self, task: str, model: str) -> list[list[str]]:
         """Worker flags to choose between: the user of a runtime would take the faster."""
-        if self.convnext:
-            return [[]]
         if self.flags is not None:
             return [list(self.flags)]
+        if self.convnext or not model.startswith("rmt_"):
+            return [[]]
         forms = [["--attention", "sdpa"], ["--attention", "matmul"]]
         if task == "latency" and self.runtime == "torch" and self.precision == "bf16":
             return [form + ["--variant", variant] for form in forms for variant in ("cast", "autocast")]
@@ -92,7 +92,8 @@ class Launcher:
         return self.worker(contender, cell, flags), " ".join(flag for flag in flags if not flag.startswith("--"))
 
     def worker(self, contender: Contender, cell: Cell, flags: list[str]) -> Child:
-        model = CONVNEXT if contender.convnext else cell.model
+        # ViR stands beside the ViT of its dimensions.
+        model = CONVNEXT if contender.convnext else cell.model.replace("vir_", "vit_")
         case = ["--model", model, "--size", str(cell.size), "--batch", str(cell.batch)]
         if contender.runtime in ("onnxruntime", "openvino"):
             self.export([*case, *flags])
@@ -108,7 +109,7 @@ class Launcher:
 
     def best_variant(self, contender: Contender, cell: Cell) -> list[str]:
         """The fastest variant by a short trial of each in its own process; an undisturbed outcome is kept."""
-        variants = contender.variants(cell.task)
+        variants = contender.variants(cell.task, cell.model)
         if len(variants) == 1:
             return variants[0]
         digest = Case().folder().name.rpartition("-")[2]

@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 CACHE = ROOT / ".deps" / "peers-cache"
 TOLERANCE = 1e-3
 SEED = 2024
-SOURCES = ("rmt.py", "convnext.py", "export.py", "requirements.txt")  # what an export depends on
+SOURCES = ("rmt.py", "timm_models.py", "export.py", "requirements.txt")  # what an export depends on
 OPSET = 18
 CONVNEXT = "convnext_t"
 
@@ -35,7 +35,7 @@ class Case:
     def folder(self) -> Path:
         sources = b"".join((HERE / name).read_bytes() for name in SOURCES)
         digest = hashlib.sha256(sources).hexdigest()[:8]
-        form = "" if self.model == CONVNEXT else f"-{self.attention}"
+        form = f"-{self.attention}" if self.model.startswith("rmt_") else ""
         return CACHE / f"{self.model}-{self.size}-b{self.batch}{form}-{digest}"
 
     def onnx(self) -> Path:
@@ -45,7 +45,8 @@ class Case:
         return self.folder() / "model.xml"
 
     def weights(self) -> Path:
-        return CACHE / f"{self.model}-seed{SEED}.safetensors"
+        size = f"-{self.size}" if self.model.startswith("vit_") else ""  # its position table has one
+        return CACHE / f"{self.model}{size}-seed{SEED}.safetensors"
 
     def ready(self) -> bool:
         return (self.folder() / "checked").exists()
@@ -70,11 +71,14 @@ def build(case: Case, random_statistics: bool = True):
     """The model in eval mode, with the same weights for every size, batch and attention."""
     import torch
 
-    import convnext
     import rmt
+    import timm_models
 
     torch.manual_seed(SEED)
-    model = convnext.build() if case.model == CONVNEXT else rmt.build(case.model, attention=case.attention)
+    if case.model in timm_models.NAMES:
+        model = timm_models.build(case.model, case.size)
+    else:
+        model = rmt.build(case.model, attention=case.attention)
     if random_statistics:
         randomise(model)
     return model
@@ -156,12 +160,12 @@ def check_binary(binary: str, case: Case) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="rmt_t", help=f"rmt_t, rmt_s, rmt_b, rmt_l or {CONVNEXT} (default rmt_t)")
+    parser.add_argument("--model", default="rmt_t", help=f"rmt_*, vit_* or {CONVNEXT} (default rmt_t)")
     parser.add_argument("--size", type=int, default=224, help="height and width (default 224)")
     parser.add_argument("--batch", type=int, default=1, help="images per run (default 1)")
     parser.add_argument("--attention", choices=("sdpa", "matmul"), default="sdpa",
                         help="scaled_dot_product_attention, or the same sums in separate operators")
-    parser.add_argument("--binary", help="also compare with this retentive binary (RMT only)")
+    parser.add_argument("--binary", help="also compare with this retentive binary (not ConvNeXt)")
     args = parser.parse_args()
     case = Case(args.model, args.size, args.batch, args.attention)
     export(case)

@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--models", type=words, default=["rmt_t", "rmt_s"], help="rmt_t, rmt_s, rmt_b, rmt_l (default rmt_t,rmt_s)")
+    add("--models", type=words, default=["rmt_t", "rmt_s"], help="rmt_*, vit_*, or vir_*, whose peers run timm's ViT of the same size (default rmt_t,rmt_s)")
     add("--sizes", type=numbers, default=[224], help="height = width, e.g. 224,512,1024 (default 224)")
     add("--batches", type=numbers, default=[1], help="images per run, e.g. 1,8 (default 1)")
     add("--threads", type=int, default=2, help="threads of every contender (default 2)")

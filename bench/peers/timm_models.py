@@ -1,6 +1,6 @@
-"""timm's ConvNeXt-T, without torchvision.
+"""timm's ConvNeXt-T and ViT, without torchvision.
 
-timm imports torchvision for data loading and for layers that ConvNeXt does not use. Where it is not installed,
+timm imports torchvision for data loading and for layers that these models do not use. Where it is not installed,
 importing it yields empty stand-in classes, in this process only.
 """
 
@@ -48,9 +48,14 @@ class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         pass
 
 
-def build() -> torch.nn.Module:
+NAMES = {"convnext_t": "convnext_tiny", "vit_t": "vit_tiny_patch16_224", "vit_s": "vit_small_patch16_224",
+         "vit_b": "vit_base_patch16_224", "vit_l": "vit_large_patch16_224"}
+
+
+def build(name: str, size: int) -> torch.nn.Module:
     if importlib.util.find_spec(STAND_IN) is None:
         sys.meta_path.append(StandInFinder())
     import timm
 
-    return timm.create_model("convnext_tiny", pretrained=False).eval()
+    options = {"img_size": size} if name.startswith("vit_") else {}
+    return timm.create_model(NAMES[name], pretrained=False, **options).eval()
