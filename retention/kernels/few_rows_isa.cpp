@@ -85,9 +85,10 @@ void multiply(float (*sums)[kPanelWidth], const char* x, int64_t stride, const f
 
 template <class Words>
 void multiply_rows(int64_t rows, Sums& sums, const char* x, int64_t stride, const float* w, int64_t depth) {
-  // Rows that find the weights in L1 leave memory idle: together they fetch the next chunk. A single row keeps up with
-  // what the processor fetches by itself.
-  const int64_t turns = (rows + kTogether - 1) / kTogether, lines = rows > 1 ? (kVectors + turns - 1) / turns : 0;
+  // Rows that find the weights in L1 leave memory idle: together they fetch the next chunk. So do the short panels of
+  // int8; a single row of floats keeps up with what the processor fetches by itself.
+  const bool ask = rows > 1 || Words::kPack == 4;
+  const int64_t turns = (rows + kTogether - 1) / kTogether, lines = ask ? (kVectors + turns - 1) / turns : 0;
   Ahead ahead{w + depth * kPanelWidth, lines};
   int64_t r = 0;
   for (; r + kTogether <= rows; r += kTogether, ahead.next += lines * kLanes * depth) {
