@@ -26,12 +26,7 @@ std::vector<std::byte> sample(const torch::Tensor& tensor) {
   return sampled;
 }
 
-}  // namespace
-
-std::string model_hash(const RetnetImpl& model) {
-  auto config = model.config();
-  config.chunk_size = RetnetConfig{}.chunk_size;
-  config.dropout = config.drop_path_rate = 0;
+std::string hash_of(const ModelConfig& config, const torch::nn::Module& model) {
   std::ostringstream list;
   list << model_config_json(config) << "\n";
   for (const auto& [name, tensor] : state_dict(model)) {
@@ -39,6 +34,21 @@ std::string model_hash(const RetnetImpl& model) {
   }
   const std::string text = list.str();
   return sha256_hex(std::as_bytes(std::span(text)));
+}
+
+}  // namespace
+
+std::string model_hash(const RetnetImpl& model) {
+  auto config = model.config();
+  config.chunk_size = RetnetConfig{}.chunk_size;
+  config.dropout = config.drop_path_rate = 0;
+  return hash_of(config, model);
+}
+
+std::string model_hash(const vision::VirImpl& model) {
+  auto config = model.config();
+  config.drop_path_rate = 0;
+  return hash_of(config, model);
 }
 
 }  // namespace retentive::models

@@ -3,8 +3,8 @@
 #include <string>
 
 #include <models/retnet.h>
-
 #include <retention/base/export.h>
+#include <vision/vir.h>
 
 namespace retentive::models {
 
@@ -13,5 +13,6 @@ namespace retentive::models {
 /// little for billions of parameters. Two models that differ in a tensor as a whole, as trained models do, have
 /// different hashes. Throws StateError for a prepared model.
 RETENTIVE_API std::string model_hash(const RetnetImpl& model);
+RETENTIVE_API std::string model_hash(const vision::VirImpl& model);
 
 }  // namespace retentive::models

@@ -1,14 +1,10 @@
 #include <models/retention_state.h>
 
-#include <algorithm>
-#include <charconv>
-#include <numeric>
-#include <sstream>
+#include <utility>
 
 #include <torch/torch.h>
 
-#include <models/sha256.h>
-#include <models/tensor_io.h>
+#include <models/state_file.h>
 #include <retention/base/error.h>
 #include <retention/nn/causal_attention.h>
 
@@ -17,37 +13,8 @@ namespace {
 
 using torch::Tensor;
 
-constexpr const char* kVersion = "1";
 constexpr const char* kPositions = "positions";
 constexpr const char* kPending = "pending";
-
-std::string tensor_name(size_t layer, size_t index) {
-  return "layers." + std::to_string(layer) + "." + std::to_string(index);
-}
-
-// Of all names, types, shapes and bytes, and of what the file says about itself.
-std::string checksum(const NamedTensors& tensors, const std::string& header) {
-  std::vector<std::string> lines = {header};  // sorted: a file has its own order
-  for (const auto& [name, tensor] : tensors) {
-    const auto values = tensor.contiguous();
-    std::ostringstream line;
-    line << name << " " << tensor.dtype().name() << " " << tensor.sizes() << " "
-         << sha256_hex({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()}) << "\n";
-    lines.push_back(line.str());
-  }
-  std::sort(lines.begin(), lines.end());
-  const std::string text = std::accumulate(lines.begin(), lines.end(), std::string());
-  return sha256_hex(std::as_bytes(std::span(text)));
-}
-
-std::string entry(const TensorFile& file, const std::string& key) {
-  const auto found = file.metadata.find("retentive.state." + key);
-  return found == file.metadata.end() ? "" : found->second;
-}
-
-std::string header_of(const std::string& layers, const std::string& model_hash) {
-  return "version " + std::string(kVersion) + " layers " + layers + " model " + model_hash + "\n";
-}
 
 template <class F>
 std::vector<nn::LayerState> map_layers(const std::vector<nn::LayerState>& layers, const F& fn) {
@@ -136,56 +103,19 @@ RetentionState RetentionState::concat(const std::vector<RetentionState>& states)
 }
 
 void RetentionState::save(const std::filesystem::path& path, const std::string& model_hash) const {
-  NamedTensors tensors = {{kPositions, torch::tensor(positions, at::kLong)},
-                          {kPending, torch::tensor(pending, at::kLong)}};
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const auto layer = nn::without_spare_room(layers[i]).tensors;
-    for (size_t j = 0; j < layer.size(); ++j) tensors.push_back({tensor_name(i, j), layer[j].contiguous()});
-  }
-  const auto count = std::to_string(layers.size());
-  write_tensors(path, tensors,
-                {{"retentive.state.version", kVersion},
-                 {"retentive.state.layers", count},
-                 {"retentive.state.model", model_hash},
-                 {"retentive.state.sha256", checksum(tensors, header_of(count, model_hash))}});
+  StateFile file;
+  file.tensors = {{kPositions, torch::tensor(positions, at::kLong)}, {kPending, torch::tensor(pending, at::kLong)}};
+  for (const auto& layer : layers) file.layers.push_back(nn::without_spare_room(layer));
+  file.save(path, model_hash);
 }
 
 RetentionState RetentionState::load(const std::filesystem::path& path, const std::string& model_hash) {
-  const auto file = read_tensors(path);
-  const auto damaged = [&](const std::string& what) {
-    return CheckpointError("[" + path.string() + "] " + what + "; write the state again with --save-state");
-  };
-  if (entry(file, "version").empty()) throw damaged("is not a saved state");
-  if (entry(file, "version") != kVersion) {
-    throw damaged("has the version " + entry(file, "version") + ", and " + kVersion + " is understood");
-  }
-  const auto header = header_of(entry(file, "layers"), entry(file, "model"));
-  if (entry(file, "sha256") != checksum(file.tensors, header)) throw damaged("is damaged: its checksum does not fit");
-  if (entry(file, "model") != model_hash) {
-    throw StateError("[" + path.string() + "] is the state of another model (" + entry(file, "model").substr(0, 12) +
-                     ", not " + model_hash.substr(0, 12) + "); load it with the weights it was saved with");
-  }
-  const auto integers = [&](const char* name) {
-    const auto* tensor = find_tensor(file.tensors, name);
-    if (tensor == nullptr || tensor->scalar_type() != at::kLong) throw damaged(std::string("has no ") + name);
-    const auto* values = tensor->const_data_ptr<int64_t>();
-    return std::vector<int64_t>(values, values + tensor->numel());
-  };
-  const auto positions = integers(kPositions);
-  int64_t layers = 0;
-  const auto text = entry(file, "layers");
-  std::from_chars(text.data(), text.data() + text.size(), layers);
-  if (layers < 1 || layers > 1 << 16 || positions.empty()) throw damaged("has no layers or no rows");
-  RetentionState state(static_cast<int64_t>(positions.size()), layers);
-  state.positions = positions;
-  state.pending = integers(kPending);
-  for (size_t i = 0; i < state.layers.size(); ++i) {
-    for (size_t j = 0;; ++j) {
-      const auto* tensor = find_tensor(file.tensors, tensor_name(i, j));
-      if (tensor == nullptr) break;
-      state.layers[i].tensors.push_back(tensor->clone());
-    }
-  }
+  auto file = StateFile::load(path, model_hash);
+  RetentionState state;
+  state.positions = file.integers(kPositions);
+  if (state.positions.empty()) throw CheckpointError("[" + path.string() + "] has no rows; write the state again");
+  state.pending = file.integers(kPending);
+  state.layers = std::move(file.layers);
   return state;
 }
 

@@ -46,17 +46,22 @@ Tensor VirImpl::forward(const Tensor& image, const VirCall& call) { return class
 Tensor VirImpl::forward_pooled(const Tensor& image, const VirCall& call) {
   const auto sequence = sequence_of(image, call);
   Tensor pooled;
-  run_all(sequence, [&](const Tensor& tokens, int64_t begin) {
-    if (config_.pool == VirPool::token_last) {
-      pooled = tokens.select(1, -1);
-      return;
-    }
-    const auto patches = std::min(tokens.size(1), sequence.patches - begin);
-    const auto sum = tokens.narrow(1, 0, patches).sum(1);
-    pooled = pooled.defined() ? pooled + sum : sum;
-  });
+  run_all(sequence, [&](const Tensor& tokens, int64_t begin) { gather(pooled, tokens, begin, sequence.patches); });
+  return norm_pooled(pooled, sequence.patches);
+}
+
+void VirImpl::gather(Tensor& pooled, const Tensor& tokens, int64_t begin, int64_t patches) const {
+  if (config_.pool == VirPool::token_last) {
+    if (begin + tokens.size(1) > patches) pooled = tokens.select(1, -1);
+    return;
+  }
+  const auto sum = tokens.narrow(1, 0, std::min(tokens.size(1), patches - begin)).sum(1);
+  pooled = pooled.defined() ? pooled + sum : sum;
+}
+
+Tensor VirImpl::norm_pooled(const Tensor& pooled, int64_t patches) {
   if (config_.pool == VirPool::token_last) return norm_->forward(pooled);  // [B, C]
-  return fc_norm_->forward(pooled / static_cast<double>(sequence.patches));
+  return fc_norm_->forward(pooled / static_cast<double>(patches));
 }
 
 Tensor VirImpl::forward_tokens(const Tensor& image, const VirCall& call) {
@@ -124,25 +129,33 @@ VirImpl::Sequence VirImpl::sequence_of(const Tensor& image, const VirCall& call)
     throw InvalidArgument("[vir] image is " + shape_text(image) + "; a non-empty [B, " +
                           std::to_string(config_.in_channels) + ", H, W] is accepted");
   }
-  const auto grid = config_.grid(image.size(2), image.size(3));
+  auto sequence = sequence_of(image.size(2), image.size(3), image.scalar_type(), call);
+  sequence.image = patch_embed_->pad(image);
+  // Not while training: stochastic depth draws once per image, not per chunk.
+  sequence.chunks_outermost =
+      sequence.form != Form::parallel && (prepared_ || !torch::GradMode::is_enabled()) && !is_training();
+  return sequence;
+}
+
+VirImpl::Sequence VirImpl::sequence_of(int64_t height, int64_t width, at::ScalarType type, const VirCall& call) const {
+  const auto grid = config_.grid(height, width);
   const auto form = resolve(call.form, grid[0] * grid[1] + 1);
   const auto chunk = chunk_of(call, grid[1]);
-  return {.image = patch_embed_->pad(image),
+  return {.image = {},
           .positions = GridPositions(pos_embed_, config_.grid(), grid),
           .width = grid[1],
           .patches = grid[0] * grid[1],
           .form = form,
           .chunk = form == Form::recurrent ? 1 : chunk,
-          // Not while training: stochastic depth draws once per image, not per chunk.
-          .chunks_outermost = form != Form::parallel && (prepared_ || !torch::GradMode::is_enabled()) && !is_training(),
-          .log_gamma = log_gamma_.to(image.scalar_type() == at::kDouble ? at::kDouble : at::kFloat)};
+          .log_gamma = log_gamma_.to(type == at::kDouble ? at::kDouble : at::kFloat)};
 }
 
 Tensor VirImpl::embed(const Sequence& sequence, int64_t begin, int64_t end) {
   const auto patches = std::min(end, sequence.patches);
   std::vector<Tensor> parts;
   if (begin < patches) {
-    parts.push_back(patch_embed_->forward(sequence.image, begin, patches) + sequence.positions.rows(begin, patches));
+    const auto embedded = patch_embed_->forward(sequence.image, begin - sequence.first, patches - sequence.first);
+    parts.push_back(embedded + sequence.positions.rows(begin, patches));
   }
   // A copy: blocks may write to what they are given.
   if (end > sequence.patches) parts.push_back(cls_token_.repeat({sequence.image.size(0), 1, 1}));
@@ -175,7 +188,8 @@ Tensor VirImpl::run(Tensor x, const VirContext& context, VirState* state) {
 void VirImpl::run_all(const Sequence& sequence, const Sink& sink) {
   const auto total = sequence.patches + 1;
   const auto step = sequence.chunks_outermost ? sequence.chunk : total;
-  VirState state{std::vector<nn::LayerState>(blocks_.size())};
+  VirState state;
+  state.blocks.resize(blocks_.size());
   for (int64_t begin = 0; begin < total; begin += step) {
     const auto end = std::min(begin + step, total);
     const auto x = embed(sequence, begin, end);

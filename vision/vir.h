@@ -24,9 +24,14 @@ struct VirCall {
   int64_t chunk = 0;  ///< tokens of a chunk in the chunkwise form, see VirImpl::chunk_of()
 };
 
-/// What the blocks remember of the tokens so far, one state each.
+/// What a ViR remembers of the first tokens of one image. With 1-D decay its size depends on the model alone (D^2
+/// values per head and block), with 2-D decay on the image's width too (columns x D^2), and never on the height.
 struct VirState {
-  std::vector<nn::LayerState> blocks;
+  std::vector<nn::LayerState> blocks;  ///< one each
+  int64_t height = 0;                  ///< pixels of the whole image
+  int64_t width = 0;
+  int64_t position = 0;  ///< tokens seen
+  torch::Tensor pooled;  ///< [1, C], what the classifier reads as far as it is known; undefined before
 };
 
 /// ViR (Hatamizadeh et al., 2023): a ViT whose tokens are mixed by causal retention, which runs in parallel, recurrent
@@ -96,6 +101,7 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
     GridPositions positions;
     int64_t width = 1;    ///< columns of the grid
     int64_t patches = 0;  ///< N
+    int64_t first = 0;    ///< the patch that `image` begins with
     Form form = Form::parallel;
     int64_t chunk = 0;
     bool chunks_outermost = false;
@@ -103,12 +109,17 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   };
   using Sink = std::function<void(const torch::Tensor& tokens, int64_t begin)>;
 
+  friend class VirStream;
+
   Sequence sequence_of(const torch::Tensor& image, const VirCall& call) const;
+  Sequence sequence_of(int64_t height, int64_t width, at::ScalarType type, const VirCall& call) const;
   torch::Tensor embed(const Sequence& sequence, int64_t begin, int64_t end);
   VirContext context_of(const Sequence& sequence, int64_t begin, int64_t end) const;
   torch::Tensor run_block(size_t block, const torch::Tensor& x, const VirContext& context, nn::LayerState* state);
   torch::Tensor run(torch::Tensor x, const VirContext& context, VirState* state);
   void run_all(const Sequence& sequence, const Sink& sink);
+  void gather(torch::Tensor& pooled, const torch::Tensor& tokens, int64_t begin, int64_t patches) const;
+  torch::Tensor norm_pooled(const torch::Tensor& pooled, int64_t patches);
   torch::Tensor classify(const torch::Tensor& pooled);
 
   VirConfig config_;
