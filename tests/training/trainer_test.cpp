@@ -255,7 +255,7 @@ TEST_CASE("a ViT learns, and a ViR starts from its weights", "[trainer]") {
   REQUIRE(trainer.notes().size() == 1);
   CHECK_THAT(trainer.notes().front(), Contains("4 layer scales become 1"));
   const auto second = trainer.run();
-  CHECK(second.counters.best.top1 > 0.8);
+  CHECK(second.counters.best.scores.top1.value() > 0.8);
   const auto loaded = load_model(second.best_path);
   const auto model = std::dynamic_pointer_cast<vision::VirImpl>(loaded.model);
   REQUIRE(model != nullptr);
