@@ -242,7 +242,7 @@ TEST_CASE("a ViT learns, and a ViR starts from its weights", "[trainer]") {
   config.schedule.epochs = 15;
   config.optimizer.lr = 2e-3;
   const auto first = Trainer(config).run();
-  CHECK(first.counters.best.top1 > 0.8);
+  CHECK(first.counters.best.scores.top1.value() > 0.8);
 
   auto vir = vit;
   vir.mixer = MixerKind::retention;
