@@ -1,10 +1,13 @@
 #include <datasets/dataset.h>
+#include <datasets/detection_dataset.h>
 #include <datasets/subset.h>
 #include <retention/base/error.h>
 
 namespace retentive::datasets {
 
 Dataset::~Dataset() = default;
+
+DetectionDataset::~DetectionDataset() = default;
 
 void Dataset::check_index(int64_t index, const char* where) const {
   if (index >= 0 && index < size()) return;

@@ -15,12 +15,16 @@ constexpr int64_t kMaxSide = 32768;
 
 void check_preprocessing(const Preprocessing& preprocessing) {
   const auto refuse = [](const std::string& what) { throw InvalidArgument("[preprocessing] " + what); };
-  const auto& [shorter, cut, interpolation, mean, std] = preprocessing;
+  const auto& [shorter, cut, interpolation, mean, std, longer] = preprocessing;
   const auto is_side = [](int64_t side) { return side >= 1 && side <= kMaxSide; };
   const std::string range = " 1 to " + std::to_string(kMaxSide) + " is accepted";
   if (!is_side(shorter)) refuse("resize_shorter is " + std::to_string(shorter) + ";" + range);
   if (!is_side(cut[0]) || !is_side(cut[1])) {
     refuse("crop is [" + std::to_string(cut[0]) + ", " + std::to_string(cut[1]) + "];" + range);
+  }
+  if (longer != 0 && (longer < shorter || !is_side(longer))) {
+    refuse("resize_longer is " + std::to_string(longer) + "; 0 or " + std::to_string(shorter) +
+           " (resize_shorter) to " + std::to_string(kMaxSide) + " is accepted");
   }
   if ((mean.size() != 1 && mean.size() != 3) || std.size() != mean.size()) {
     refuse("mean has " + std::to_string(mean.size()) + " and std " + std::to_string(std.size()) +
