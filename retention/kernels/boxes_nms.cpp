@@ -19,9 +19,9 @@ constexpr Implementation<decltype(&avx2::largest_ious)> kLargest[] = {RETENTIVE_
 #undef RETENTIVE_ROW_LARGEST
 
 // Candidates that are decided upon together before the others are compared with those kept of them.
-constexpr int64_t kBlock = 128;
+constexpr int64_t kBlock = 256;
 // Pairs of boxes that are worth another thread.
-constexpr int64_t kPairsPerThread = 1 << 15;
+constexpr int64_t kPairsPerThread = 1 << 20;
 
 /// Boxes in the order of falling scores, with their places in it.
 class Candidates {

@@ -129,7 +129,23 @@ bool align(Run run, const RoiAlignProblem& p, const T* features, const float* ro
   return true;
 }
 
+void spread(const RoiTaps& taps, int64_t bins, int64_t extent, int64_t stride, float* weights) {
+  std::fill(weights, weights + bins * extent, 0.0f);
+  for (int64_t i = 0; i < bins; ++i) {
+    for (int64_t t = taps.begin[i]; t < taps.begin[i + 1]; ++t) {
+      weights[i * extent + taps.offset[t] / stride] += taps.weight[t];
+    }
+  }
+}
+
 }  // namespace
+
+void roi_weights(const RoiAlignProblem& problem, const float* roi, float* rows, float* columns) {
+  Regions regions(problem, roi);
+  const RoiBins bins = regions.bins(0);
+  spread(bins.rows, problem.out_height, problem.height, problem.width * problem.channels, rows);
+  spread(bins.columns, problem.out_width, problem.width, problem.channels, columns);
+}
 
 bool roi_align(const RoiAlignProblem& problem, const float* features, const float* rois, int64_t count, float* out,
                int threads) {

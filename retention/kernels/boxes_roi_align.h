@@ -35,6 +35,10 @@ RETENTIVE_API bool roi_align(const RoiAlignProblem& problem, const bfloat16* fea
 RETENTIVE_API bool roi_align_backward(const RoiAlignProblem& problem, const float* dout, const float* rois,
                                       int64_t count, float* dfeatures, int threads);
 
+/// The same as sums over the map: row i, column j of the region's bins is the sum over y and x of rows[i, y] *
+/// columns[j, x] * map[y, x]. roi is one row of rois; rows [out_height, height], columns [out_width, width].
+RETENTIVE_API void roi_weights(const RoiAlignProblem& problem, const float* roi, float* rows, float* columns);
+
 /// The samples of a region along one side, gathered by pixel: bin i adds up weight[j] * pixel[j] for j in
 /// [begin[i], begin[i + 1]). `offset` is where the pixel's row or column begins, in values.
 struct RoiTaps {

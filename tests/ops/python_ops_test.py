@@ -73,6 +73,26 @@ class PythonOps(unittest.TestCase):
         expected = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=seen).transpose(1, 2)
         self.assertLess((torch.ops.retentive.attention_decode(q, k, v) - expected).abs().max().item(), 1e-5)
 
+    def test_boxes(self):
+        ops = torch.ops.retentive
+        boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]])
+        scores, ids = torch.tensor([0.2, 0.3, 0.1]), torch.tensor([0, 1, 0])
+        self.assertAlmostEqual(ops.pairwise_iou(boxes, boxes)[0, 1].item(), 0.9, places=6)
+        self.assertEqual(ops.nms(boxes, scores, 0.5).tolist(), [1, 2])
+        self.assertEqual(ops.batched_nms(boxes, scores, ids, 0.5).tolist(), [1, 0, 2])
+        deltas = ops.box_encode(boxes, boxes + 1, [0.1, 0.1, 0.2, 0.2])
+        self.assertLess((ops.box_decode(boxes, deltas, [0.1, 0.1, 0.2, 0.2]) - boxes - 1).abs().max().item(), 1e-5)
+        self.assertEqual(ops.box_decode(boxes, deltas, image=[5, 6])[2].tolist(), [6, 5, 6, 5])
+        # The corners of squares fade to 0.7 * 0.7.
+        self.assertEqual(ops.paste_masks(torch.ones(3, 4, 4), boxes, 40, 40, 0.5).sum((1, 2)).tolist(), [96, 90, 96])
+
+    def test_roi_align(self):
+        features = torch.arange(64.0).view(1, 1, 8, 8).requires_grad_()
+        out = torch.ops.retentive.roi_align(features, torch.tensor([[0.0, 2, 2, 6, 4]]), 1.0, 1, 1)
+        self.assertAlmostEqual(out.item(), 8 * 2.5 + 3.5, places=4)
+        out.sum().backward()
+        self.assertAlmostEqual(features.grad.sum().item(), 1, places=5)
+
     def test_wrong_shapes_raise(self):
         with self.assertRaisesRegex(Exception, r"log_gamma is \[2\]"):
             torch.ops.retentive.masa(self.q, self.k, self.v, self.log_gamma[:2], torch.zeros(8), 0.35)
