@@ -108,17 +108,14 @@ Image warp(const Image& image, const Affine& affine) {
   return out;
 }
 
-void mirror(Image& image) {
-  for (int64_t y = 0; y < image.height; ++y) {
-    uint8_t* row = image.pixels.data() + y * image.width * image.channels;
-    for (int64_t left = 0, right = image.width - 1; left < right; ++left, --right) {
-      std::swap_ranges(row + left * image.channels, row + (left + 1) * image.channels, row + right * image.channels);
-    }
-  }
-}
-
 uint8_t blend(double other, uint8_t value, double factor) {
   return static_cast<uint8_t>(std::clamp(other + (value - other) * factor, 0.0, 255.0) + 0.5);
+}
+
+void blend_with(Image& image, double other, double factor) {
+  std::array<uint8_t, 256> table;
+  for (int value = 0; value < 256; ++value) table[value] = blend(other, static_cast<uint8_t>(value), factor);
+  for (uint8_t& value : image.pixels) value = table[value];
 }
 
 void adjust_contrast(Image& image, double factor) {
@@ -126,31 +123,13 @@ void adjust_contrast(Image& image, double factor) {
   double sum = 0;
   for (const uint8_t value : grey.pixels) sum += value;
   const double mean = std::round(sum / static_cast<double>(grey.pixels.size()));
-  for (uint8_t& value : image.pixels) value = blend(mean, value, factor);
+  blend_with(image, mean, factor);
 }
 
 void adjust_saturation(Image& image, double factor) {
   if (image.channels == 1) return;
   const Image grey = to_grey(image);
   for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = blend(grey.pixels[i / 3], image.pixels[i], factor);
-}
-
-/// Brightness, contrast and saturation in random order, each by a factor drawn around 1.
-void jitter_colour(Image& image, const AugmentConfig& config, Rng& rng) {
-  std::array<int, 3> order = {0, 1, 2};
-  for (int i = 2; i > 0; --i) std::swap(order[i], order[uniform_below(rng, i + 1)]);
-  const std::array<double, 3> spread = {config.brightness, config.contrast, config.saturation};
-  for (const int kind : order) {
-    if (spread[kind] <= 0) continue;
-    const double factor = uniform(rng, std::max(0.0, 1 - spread[kind]), 1 + spread[kind]);
-    if (kind == 0) {
-      for (uint8_t& value : image.pixels) value = blend(0, value, factor);
-    } else if (kind == 1) {
-      adjust_contrast(image, factor);
-    } else {
-      adjust_saturation(image, factor);
-    }
-  }
 }
 
 /// Zero after normalisation is the mean colour.
@@ -167,6 +146,32 @@ void erase(const Preprocessing& preprocessing, const AugmentConfig& config, Rng&
 
 }  // namespace
 
+void mirror(Image& image) {
+  for (int64_t y = 0; y < image.height; ++y) {
+    uint8_t* row = image.pixels.data() + y * image.width * image.channels;
+    for (int64_t left = 0, right = image.width - 1; left < right; ++left, --right) {
+      std::swap_ranges(row + left * image.channels, row + (left + 1) * image.channels, row + right * image.channels);
+    }
+  }
+}
+
+void jitter_colour(Image& image, double brightness, double contrast, double saturation, Rng& rng) {
+  std::array<int, 3> order = {0, 1, 2};
+  for (int i = 2; i > 0; --i) std::swap(order[i], order[uniform_below(rng, i + 1)]);
+  const std::array<double, 3> spread = {brightness, contrast, saturation};
+  for (const int kind : order) {
+    if (spread[kind] <= 0) continue;
+    const double factor = uniform(rng, std::max(0.0, 1 - spread[kind]), 1 + spread[kind]);
+    if (kind == 0) {
+      blend_with(image, 0, factor);
+    } else if (kind == 1) {
+      adjust_contrast(image, factor);
+    } else {
+      adjust_saturation(image, factor);
+    }
+  }
+}
+
 void train_transform(const Image& image, const Preprocessing& preprocessing, const AugmentConfig& config, Rng& rng,
                      float* out) {
   check_preprocessing(preprocessing);
@@ -176,7 +181,9 @@ void train_transform(const Image& image, const Preprocessing& preprocessing, con
                                        : resize_and_crop(picture, preprocessing);
   if (any_affine(config)) picture = warp(picture, random_affine(picture, config, rng));
   if (config.hflip > 0 && uniform(rng) < config.hflip) mirror(picture);
-  if (config.brightness > 0 || config.contrast > 0 || config.saturation > 0) jitter_colour(picture, config, rng);
+  if (config.brightness > 0 || config.contrast > 0 || config.saturation > 0) {
+    jitter_colour(picture, config.brightness, config.contrast, config.saturation, rng);
+  }
   normalise(picture, preprocessing, out);
   if (config.random_erasing > 0 && uniform(rng) < config.random_erasing) erase(preprocessing, config, rng, out);
 }

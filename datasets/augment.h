@@ -54,6 +54,12 @@ struct AugmentConfig {
 /// Throws ConfigError naming the first field that is out of range.
 RETENTIVE_API void check_augment(const AugmentConfig& config);
 
+/// Brightness, contrast and saturation in random order, each by a factor drawn from 1 -/+ its spread; 0 = untouched.
+RETENTIVE_API void jitter_colour(Image& image, double brightness, double contrast, double saturation, Rng& rng);
+
+/// Left becomes right.
+RETENTIVE_API void mirror(Image& image);
+
 /// Augmented image as float32 [mean.size(), crop[0], crop[1]]. The generator's state alone decides every draw.
 /// The batch-level fields (mixup, cutmix, label_smoothing) are left to the trainer. `config` is taken as checked.
 /// Throws InvalidArgument as `evaluation_transform` does.

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <iterator>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <datasets/augment.h>
 #include <datasets/dataset.h>
+#include <datasets/epoch.h>
 #include <retention/base/export.h>
 
 namespace retentive::datasets {
@@ -35,48 +34,7 @@ struct LoaderOptions {
   std::optional<AugmentConfig> augment;  ///< none = evaluation transform
 };
 
-/// The batches of one epoch, in an order that depends on seed and epoch alone. Its destructor stops the workers.
-class RETENTIVE_API Epoch {
- public:
-  Epoch(Epoch&&) noexcept;
-  Epoch& operator=(Epoch&&) noexcept;
-  ~Epoch();
-
-  /// The next batch, or nothing at the end. What a sample's reading throws (DataError naming the file) is thrown here,
-  /// when its batch is due; the epoch has then ended.
-  std::optional<Batch> next();
-
-  class Iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = Batch;
-    using difference_type = std::ptrdiff_t;
-    using pointer = Batch*;
-    using reference = Batch&;
-
-    explicit Iterator(Epoch* epoch) : epoch_(epoch) { ++*this; }
-    Batch& operator*() { return *batch_; }
-    Batch* operator->() { return &*batch_; }
-    Iterator& operator++() {
-      batch_ = epoch_->next();
-      return *this;
-    }
-    bool operator==(std::default_sentinel_t) const { return !batch_; }
-
-   private:
-    Epoch* epoch_;
-    std::optional<Batch> batch_;
-  };
-
-  Iterator begin() { return Iterator(this); }
-  std::default_sentinel_t end() const { return {}; }
-
- private:
-  friend class Loader;
-  class Impl;
-  explicit Epoch(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
-};
+using Epoch = EpochOf<Batch>;
 
 /// Turns a set into batches, on several threads when asked to. The set must outlive the loader and its epochs.
 class RETENTIVE_API Loader {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string>
@@ -60,19 +61,33 @@ Image resize_and_crop(const Image& image, const Preprocessing& preprocessing) {
 }
 
 void normalise(const Image& image, const Preprocessing& preprocessing, float* out) {
+  normalise_padded(image, preprocessing, image.height, image.width, out);
+}
+
+void normalise_padded(const Image& image, const Preprocessing& preprocessing, int64_t height, int64_t width,
+                      float* out) {
   check_image(image, "normalise");
   const int64_t channels = image.channels;
-  const int64_t pixels = image.height * image.width;
   if (static_cast<int64_t>(preprocessing.mean.size()) != channels) {
     throw InvalidArgument("[normalise] the image has " + std::to_string(channels) + " channels but mean has " +
                           std::to_string(preprocessing.mean.size()) + " entries; convert the image first");
+  }
+  if (height < image.height || width < image.width) {
+    throw InvalidArgument("[normalise] the image is " + std::to_string(image.height) + "x" +
+                          std::to_string(image.width) + " (height x width) but the place for it is " +
+                          std::to_string(height) + "x" + std::to_string(width) + "; make the place larger");
   }
   for (int64_t c = 0; c < channels; ++c) {
     const float mean = static_cast<float>(preprocessing.mean[c]);
     const float std = static_cast<float>(preprocessing.std[c]);
     std::array<float, 256> table;
     for (int value = 0; value < 256; ++value) table[value] = (static_cast<float>(value) / 255.0f - mean) / std;
-    for (int64_t i = 0; i < pixels; ++i) out[c * pixels + i] = table[image.pixels[i * channels + c]];
+    for (int64_t y = 0; y < image.height; ++y, out += width) {
+      const uint8_t* in = image.pixels.data() + y * image.width * channels + c;
+      for (int64_t x = 0; x < image.width; ++x) out[x] = table[in[x * channels]];
+      std::fill(out + image.width, out + width, 0.0f);
+    }
+    out = std::fill_n(out, (height - image.height) * width, 0.0f);
   }
 }
 

@@ -23,6 +23,11 @@ RETENTIVE_API Image resize_and_crop(const Image& image, const Preprocessing& pre
 /// Writes (x / 255 - mean) / std of an image as float32 [channels, height, width].
 RETENTIVE_API void normalise(const Image& image, const Preprocessing& preprocessing, float* out);
 
+/// The same at the left top of float32 [channels, height, width], the rest zero. Throws InvalidArgument when the image
+/// does not fit.
+RETENTIVE_API void normalise_padded(const Image& image, const Preprocessing& preprocessing, int64_t height,
+                                    int64_t width, float* out);
+
 /// The whole evaluation transform: channels, resize, crop, normalise; `out` holds [mean.size(), crop[0], crop[1]].
 /// Throws InvalidArgument for an empty image or a preprocessing that cannot be.
 RETENTIVE_API void evaluation_transform(const Image& image, const Preprocessing& preprocessing, float* out);
