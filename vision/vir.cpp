@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include <retention/base/error.h>
 #include <retention/ops/detail/shape_text.h>
@@ -102,6 +103,21 @@ Tensor VirImpl::forward_head(const Tensor& features, bool pre_logits) {
 
 std::vector<Tensor> VirImpl::forward_intermediates(const Tensor& image, const std::vector<int64_t>& indices,
                                                    Layout layout) {
+  if (indices.empty()) return {};
+  return maps_of(image, indices, layout, nullptr);
+}
+
+std::pair<std::vector<Tensor>, Tensor> VirImpl::forward_intermediates_and_pooled(const Tensor& image,
+                                                                                 const std::vector<int64_t>& indices,
+                                                                                 Layout layout) {
+  if (indices.empty()) return {{}, forward_pooled(image)};  // need not hold all tokens
+  Tensor pooled;
+  auto maps = maps_of(image, indices, layout, &pooled);
+  return {std::move(maps), std::move(pooled)};
+}
+
+std::vector<Tensor> VirImpl::maps_of(const Tensor& image, const std::vector<int64_t>& indices, Layout layout,
+                                     Tensor* pooled) {
   int64_t next = 0;
   for (const auto index : indices) {
     if (index < next || index >= config_.depth) {
@@ -112,14 +128,17 @@ std::vector<Tensor> VirImpl::forward_intermediates(const Tensor& image, const st
     next = index + 1;
   }
   std::vector<Tensor> maps;
-  if (indices.empty()) return maps;
   const auto sequence = sequence_of(image, call_);
   const auto context = context_of(sequence, 0, sequence.patches + 1);
   auto x = embed(sequence, 0, sequence.patches + 1);
-  for (int64_t i = 0; i <= indices.back(); ++i) {
+  for (int64_t i = 0; i < (pooled != nullptr ? config_.depth : next); ++i) {
     x = run_block(static_cast<size_t>(i), x, context, nullptr);
     if (std::find(indices.begin(), indices.end(), i) == indices.end()) continue;
     maps.push_back(to_map(x.narrow(1, 0, sequence.patches), sequence.width, layout));
+  }
+  if (pooled != nullptr) {
+    gather(*pooled, x, 0, sequence.patches);
+    *pooled = norm_pooled(*pooled, sequence.patches);
   }
   return maps;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <torch/torch.h>
@@ -66,6 +67,10 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   std::vector<torch::Tensor> forward_intermediates(const torch::Tensor& image, const std::vector<int64_t>& indices,
                                                    Layout layout = Layout::nchw) override;
 
+  /// Of one pass through all blocks: the maps of forward_intermediates() and the vector of forward_pooled().
+  std::pair<std::vector<torch::Tensor>, torch::Tensor> forward_intermediates_and_pooled(
+      const torch::Tensor& image, const std::vector<int64_t>& indices, Layout layout = Layout::nchw);
+
   /// What forward() and all others without a call of their own do from now on.
   void set_call(const VirCall& call);
   const VirCall& call() const { return call_; }
@@ -118,6 +123,8 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   torch::Tensor run_block(size_t block, const torch::Tensor& x, const VirContext& context, nn::LayerState* state);
   torch::Tensor run(torch::Tensor x, const VirContext& context, VirState* state);
   void run_all(const Sequence& sequence, const Sink& sink);
+  std::vector<torch::Tensor> maps_of(const torch::Tensor& image, const std::vector<int64_t>& indices, Layout layout,
+                                     torch::Tensor* pooled);
   void gather(torch::Tensor& pooled, const torch::Tensor& tokens, int64_t begin, int64_t patches) const;
   torch::Tensor norm_pooled(const torch::Tensor& pooled, int64_t patches);
   torch::Tensor classify(const torch::Tensor& pooled);

@@ -3,6 +3,7 @@
 #include <models/pipelines/detail/inference_scope.h>
 #include <models/pipelines/feature_extractor.h>
 #include <retention/base/error.h>
+#include <vision/vir.h>
 
 namespace retentive::models {
 namespace {
@@ -30,9 +31,6 @@ bool has_head(const ModelConfig& config) {
   return rmt == nullptr || rmt->head != vision::RmtHead::none;
 }
 
-// The pooled vector of a ViR is of its class token, which maps do not hold.
-bool pools_map(const ModelConfig& config) { return !std::holds_alternative<vision::VirConfig>(config); }
-
 }  // namespace
 
 class FeatureExtractor::Impl {
@@ -41,29 +39,38 @@ class FeatureExtractor::Impl {
     const auto count = static_cast<int64_t>(model_.network().feature_info().size());
     check_stages(options.stages, count);
     computed_ = options.stages;
-    pools_map_ = pools_map(model_.config());
-    if (options.pooled && pools_map_ && (computed_.empty() || computed_.back() != count - 1))
+    const bool pools_map = vir() == nullptr;
+    if (options.pooled && pools_map && (computed_.empty() || computed_.back() != count - 1)) {
       computed_.push_back(count - 1);
+    }
   }
 
   const ImageModel& model() const { return model_; }
 
   Features extract(const vision::Image& image) const {
     const InferenceScope scope(model_.threads());
-    auto& network = model_.network();
-    const auto input = model_.prepare(image, options_.keep_size);
-    const auto maps = network.forward_intermediates(input, computed_);
-    const auto info = network.feature_info();
+    const auto [maps, pooled] = run(model_.prepare(image, options_.keep_size));
+    const auto info = model_.network().feature_info();
     Features features;
     for (size_t i = 0; i < options_.stages.size(); ++i) {
       features.stages.push_back(to_array(info[computed_[i]].name, maps[i]));  // [C, h, w]
     }
-    if (!options_.pooled) return features;
-    features.pooled = to_array("pooled", pools_map_ ? pool(maps.back()) : network.forward_pooled(input));  // [C]
+    if (options_.pooled) features.pooled = to_array("pooled", pooled);  // [C]
     return features;
   }
 
  private:
+  vision::VirImpl* vir() const { return dynamic_cast<vision::VirImpl*>(&model_.network()); }
+
+  // The maps of the computed stages, and the pooled vector if asked for.
+  std::pair<std::vector<torch::Tensor>, torch::Tensor> run(const torch::Tensor& input) const {
+    // The pooled vector of a ViR is of its class token, which maps do not hold.
+    if (options_.pooled && vir() != nullptr) return vir()->forward_intermediates_and_pooled(input, computed_);
+    auto maps = model_.network().forward_intermediates(input, computed_);
+    auto pooled = options_.pooled ? pool(maps.back()) : torch::Tensor();
+    return {std::move(maps), std::move(pooled)};
+  }
+
   torch::Tensor pool(const torch::Tensor& map) const {
     if (!has_head(model_.config())) return map.mean({2, 3});
     return model_.network().forward_head(map, /*pre_logits=*/true);
@@ -71,7 +78,6 @@ class FeatureExtractor::Impl {
 
   ImageModel model_;
   FeatureExtractorOptions options_;
-  bool pools_map_ = true;
   std::vector<int64_t> computed_;  // the stages asked for, and the last one when pooling needs it
 };
 

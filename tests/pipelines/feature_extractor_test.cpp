@@ -1,7 +1,10 @@
+#include <ATen/record_function.h>
+
 #include <datasets/transforms.h>
 #include <models/pipelines/feature_extractor.h>
 #include <pipelines/helpers.h>
 #include <support/tensors.h>
+#include <vision/vir_fixture.h>
 
 namespace retentive::testing {
 namespace {
@@ -51,6 +54,57 @@ TEST_CASE("FeatureExtractor gives the network's maps and pooled vector") {
   const auto unpooled = FeatureExtractor::from_file(weights, with_stages({2}, false)).extract(image);
   CHECK(unpooled.pooled.data.empty());
   CHECK(deviation(as_tensor(unpooled.stages.at(0)), maps[2][0]) < 1e-6);
+}
+
+/// Operators that `call` runs.
+template <class Call>
+int64_t operators_of(const Call& call) {
+  static int64_t count;
+  count = 0;
+  const auto handle = at::addThreadLocalCallback(
+      at::RecordFunctionCallback([](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> {
+        ++count;
+        return nullptr;
+      }));
+  call();
+  at::removeCallback(handle);
+  return count;
+}
+
+TEST_CASE("FeatureExtractor runs a ViR once for its maps and pooled vector") {
+  const TemporaryFolder folder;
+  for (const auto pool : {vision::VirPool::token_last, vision::VirPool::avg}) {
+    auto config = test_vir_config();
+    config.pool = pool;
+    config.layer_scale_init = 1.0;
+    auto model = lively_vir(config, 3);
+    models::ModelCard card;
+    card.config = config;
+    card.preprocessing = models::find_model("test_vir").preprocessing;
+    const auto weights = folder / "w.safetensors";
+    models::save_checkpoint(weights, *model, card);
+    const auto image = noise_image(80, 90, 3, 4);
+    const torch::NoGradGuard no_grad;
+    const auto input = input_of(image, *card.preprocessing);
+    const auto maps = model->forward_intermediates(input, {0, 2});
+    const auto pooled = model->forward_pooled(input);
+
+    const auto both = FeatureExtractor::from_file(weights, with_stages({0, 2}));
+    const auto features = both.extract(image);
+    REQUIRE(features.stages.size() == 2);
+    CHECK(deviation(as_tensor(features.stages[0]), maps[0][0]) < 1e-5);
+    CHECK(deviation(as_tensor(features.stages[1]), maps[1][0]) < 1e-5);
+    CHECK(deviation(as_tensor(features.pooled), pooled[0]) < 1e-5);
+    const auto early = FeatureExtractor::from_file(weights, with_stages({0})).extract(image);
+    CHECK(deviation(as_tensor(early.stages.at(0)), maps[0][0]) < 1e-5);
+    CHECK(deviation(as_tensor(early.pooled), pooled[0]) < 1e-5);
+    const auto alone = FeatureExtractor::from_file(weights, with_stages({}));
+    CHECK(deviation(as_tensor(alone.extract(image).pooled), pooled[0]) < 1e-5);
+    const auto count = operators_of([&] { both.extract(image); }), single = operators_of([&] { alone.extract(image); });
+    INFO(count << " operators against " << single);
+    CHECK(single > 20);
+    CHECK(2 * count < 3 * single);
+  }
 }
 
 TEST_CASE("FeatureExtractor: without a head the pooled vector is the mean of the last map") {
