@@ -107,6 +107,21 @@ class Classifier::Impl {
     return std::move(batch.items);
   }
 
+  // One image at native size, in bands of the rows that `open` gives.
+  template <class Open>
+  Classification stream(std::string path, int64_t top_k, const Open& open) const {
+    const InferenceScope scope(model_.threads());
+    Classification item;
+    item.path = std::move(path);
+    const auto logits = attempt(item, [&] {
+      const datasets::OpenedRows opened = open();
+      item.whole = opened.reason;
+      return model_.stream(*opened.rows, item.path.empty() ? "the image" : item.path).to(torch::kFloat).contiguous();
+    });
+    if (logits.defined()) item.top = best(logits.template const_data_ptr<float>(), top_k);  // [1, V]
+    return item;
+  }
+
   torch::Tensor input(const vision::Image& image) const { return model_.prepare(image); }
   torch::Tensor input(const std::filesystem::path& path) const { return model_.prepare(model_.decode(path)); }
 
@@ -123,7 +138,8 @@ class Classifier::Impl {
   Prepared prepare(std::span<const std::filesystem::path> paths) const {
     Prepared batch;
     for (const auto& path : paths) {
-      Classification item{path.string(), {}, std::nullopt};
+      Classification item;
+      item.path = path.string();
       const auto tensor = attempt(item, [&] { return input(path); });
       batch.add(std::move(item), tensor);
     }
@@ -186,8 +202,17 @@ std::vector<Prediction> Classifier::classify(const std::filesystem::path& path, 
 std::vector<Classification> Classifier::classify(std::span<const vision::Image> images,
                                                  const BatchOptions& options) const {
   check_batch(options);
-  const auto step = static_cast<size_t>(options.batch_size);
   std::vector<Classification> results;
+  if (options.stream) {
+    impl_->model().check_streams();
+    for (const auto& image : images) {
+      results.push_back(impl_->stream("", options.top_k, [&] {
+        return datasets::OpenedRows{std::make_unique<vision::ImageRowSource>(image), true, ""};
+      }));
+    }
+    return results;
+  }
+  const auto step = static_cast<size_t>(options.batch_size);
   for (size_t first = 0; first < images.size(); first += step) {
     const auto batch = images.subspan(first, std::min(step, images.size() - first));
     std::ranges::move(impl_->run(impl_->prepare(batch), options.top_k), std::back_inserter(results));
@@ -205,6 +230,13 @@ std::vector<Classification> Classifier::classify(std::span<const std::filesystem
 void Classifier::classify_each(std::span<const std::filesystem::path> paths, const BatchOptions& options,
                                const std::function<void(Classification&&)>& sink) const {
   check_batch(options);
+  if (options.stream) {
+    impl_->model().check_streams();
+    for (const auto& path : paths) {
+      sink(impl_->stream(path.string(), options.top_k, [&] { return impl_->model().open(path); }));
+    }
+    return;
+  }
   const auto step = static_cast<size_t>(options.batch_size);
   const auto prepare = [&](size_t first) {
     return std::async(std::launch::async, [this, batch = paths.subspan(first, std::min(step, paths.size() - first))] {

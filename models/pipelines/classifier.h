@@ -37,12 +37,17 @@ struct ItemError {
 struct Classification {
   std::string path;             ///< empty for images in memory
   std::vector<Prediction> top;  ///< most likely first; equal ones by index
+  std::string whole;            ///< streaming: why the picture was decoded whole all the same; else empty
   std::optional<ItemError> error;
 };
 
 struct BatchOptions {
   int64_t top_k = 5;       ///< predictions per image, at most the number of classes
   int64_t batch_size = 8;  ///< images that go through the network together
+  /// Images one by one at native size, without resize and crop, read and classified in bands of rows: memory does not
+  /// grow with the height (datasets::open_rows says of which files). For ViRs with retention; max_pixels limits a band,
+  /// and files that are decoded whole.
+  bool stream = false;
 };
 
 /// Images to class probabilities with one loaded model. Const members may be called from several threads at once.
@@ -71,7 +76,7 @@ class RETENTIVE_API Classifier {
   std::vector<Prediction> classify(const std::filesystem::path& path, int64_t top_k = 5) const;
 
   /// Results in the order of the inputs; an input that fails has an error in its place. Throws InvalidArgument for the
-  /// options.
+  /// options, ConfigError to stream through a model that cannot.
   std::vector<Classification> classify(std::span<const vision::Image> images, const BatchOptions& options = {}) const;
   std::vector<Classification> classify(std::span<const std::filesystem::path> paths,
                                        const BatchOptions& options = {}) const;

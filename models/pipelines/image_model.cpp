@@ -5,6 +5,7 @@
 #include <models/registry.h>
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
+#include <vision/vir_stream.h>
 
 namespace retentive::models {
 namespace {
@@ -70,6 +71,37 @@ torch::Tensor ImageModel::prepare(const vision::Image& image, bool keep_size) co
   auto out = torch::empty({1, channels, image.height, image.width});  // [1, C, H, W]
   datasets::normalise(converted, preprocessing, out.data_ptr<float>());
   return out;
+}
+
+// Null for a network that needs all of a picture at once.
+std::shared_ptr<vision::VirImpl> ImageModel::streamable() const {
+  auto vir = std::dynamic_pointer_cast<vision::VirImpl>(network_);
+  const bool softmax = vir && vir->resolve(Form::auto_, INT64_MAX) == Form::parallel;
+  return softmax ? nullptr : vir;
+}
+
+void ImageModel::check_streams() const {
+  if (streamable()) return;
+  throw ConfigError("[stream] " + origin_ + " holds " + (card_.name.empty() ? "a model" : card_.name) +
+                    ", which needs all of a picture at once; a ViR with retention (vir_nano, vir_t, ...) takes it in "
+                    "bands of rows: give such a model, or do without streaming");
+}
+
+datasets::OpenedRows ImageModel::open(const std::filesystem::path& path) const {
+  return datasets::open_rows(path, {.max_pixels = max_pixels_});
+}
+
+torch::Tensor ImageModel::stream(vision::RowSource& rows, const std::string& name) const {
+  const vision::Vir vir(streamable());
+  const auto patch = vir->config().patch_size;
+  if (rows.width() > max_pixels_ / patch) {
+    throw DataError("[stream] " + name + " is " + std::to_string(rows.width()) + " pixels wide; bands of " +
+                    std::to_string(patch) + " rows, one patch, within the limit of " + std::to_string(max_pixels_) +
+                    " pixels are accepted: cut it into parts, or raise max_pixels");
+  }
+  vision::VirStream stream(vir, rows.height(), rows.width());
+  stream.read(rows, preprocessing());
+  return stream.logits();
 }
 
 }  // namespace retentive::models

@@ -6,10 +6,12 @@
 
 #include <torch/torch.h>
 
+#include <datasets/row_reader.h>
 #include <models/checkpoint.h>
 #include <models/pipelines/options.h>
 #include <vision/backbone.h>
 #include <vision/structures.h>
+#include <vision/vir.h>
 
 namespace retentive::models {
 
@@ -26,6 +28,14 @@ class ImageModel {
   /// Float32 [1, C, H, W] of one image; resized and cropped unless `keep_size`. Throws InvalidArgument.
   torch::Tensor prepare(const vision::Image& image, bool keep_size = false) const;
 
+  /// Throws ConfigError unless the network can take a picture in bands of rows.
+  void check_streams() const;
+  /// Opens a picture for that; the pixel limit is for those that must be decoded whole. Throws DataError.
+  datasets::OpenedRows open(const std::filesystem::path& path) const;
+  /// Logits [1, V] of a picture at native size, in bands of rows; `name` stands for it in messages. Throws DataError
+  /// for damaged rows, or rows so long that a band exceeds the pixel limit.
+  torch::Tensor stream(vision::RowSource& rows, const std::string& name) const;
+
   vision::BackboneImpl& network() const { return *network_; }
   const ModelConfig& config() const { return *card_.config; }
   const ModelCard& card() const { return card_; }
@@ -34,6 +44,7 @@ class ImageModel {
   int64_t threads() const { return threads_; }
 
  private:
+  std::shared_ptr<vision::VirImpl> streamable() const;
   ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options);
 
   std::shared_ptr<vision::BackboneImpl> network_;
