@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ namespace retentive::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using models::ModelKind;
 using models::ModelRow;
 
 std::string head_name(const ModelRow& row) {
@@ -24,19 +26,23 @@ std::string head_name(const ModelRow& row) {
     std::string operator()(const vision::RmtConfig& config) const { return std::string(enum_name(config.head)); }
     std::string operator()(const vision::VirConfig& config) const { return std::string(enum_name(config.pool)); }
     std::string operator()(const models::RetnetConfig&) const { return "language"; }
+    std::string operator()(const vision::RetinanetConfig&) const { return "boxes"; }
+    std::string operator()(const vision::MaskRcnnConfig& config) const {
+      return config.masks ? "boxes, masks" : "boxes";
+    }
   };
   return std::visit(Namer{}, row.config);
 }
 
 std::string input_text(const ModelRow& row) {
-  if (row.is_language()) return "tokens";
+  if (row.kind() == ModelKind::language) return "tokens";
   return std::to_string(models::in_channels(row.config)) + "x" + std::to_string(row.preprocessing.crop[0]) + "x" +
          std::to_string(row.preprocessing.crop[1]);
 }
 
-std::string top1_text(const ModelRow& row) {
-  if (!row.published_top1) return "-";
-  const auto tenths = std::llround(*row.published_top1 * 10);
+std::string tenths_text(const std::optional<double>& percent) {
+  if (!percent) return "-";
+  const auto tenths = std::llround(*percent * 10);
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
 }
 
@@ -53,6 +59,7 @@ Json row_json(const ModelRow& row) {
     json["input"] = {models::in_channels(row.config), row.preprocessing.crop[0], row.preprocessing.crop[1]};
   }
   json["published_top1"] = row.published_top1 ? Json(*row.published_top1) : Json(nullptr);
+  if (row.published_ap) json["published_ap"] = *row.published_ap;
   json["description"] = row.description;
   json["weights"] = row.weights_note;
   return json;
@@ -118,8 +125,9 @@ Json vir_facts(const ModelRow& row) {
 Json explain_json(const ModelRow& row) {
   Json json = row_json(row);
   json["config"] = Json::parse(models::model_config_json(row.config));
-  if (row.is_language()) return json;
+  if (row.kind() == ModelKind::language) return json;
   json["preprocessing"] = Json::parse(models::preprocessing_json(row.preprocessing));
+  if (row.kind() == ModelKind::detector) return json;
   if (std::holds_alternative<vision::VirConfig>(row.config)) {
     json["transformer"] = vir_facts(row);
     return json;
@@ -205,7 +213,9 @@ void print_vision_facts(const ModelRow& row) {
   std::cout << "input          " << input_text(row) << " (channels x height x width)\n";
   std::cout << "head           " << head_name(row) << ", " << models::num_classes(row.config) << " classes"
             << (row.labels.empty() ? "" : " (" + row.labels + ")") << "\n";
-  if (row.published_top1) std::cout << "published      " << top1_text(row) << " % top-1 on ImageNet-1k\n";
+  if (row.published_ap) std::cout << "published      " << tenths_text(row.published_ap) << " box AP on COCO val2017\n";
+  if (row.published_top1)
+    std::cout << "published      " << tenths_text(row.published_top1) << " % top-1 on ImageNet-1k\n";
 }
 
 void print_transformer(const Json& facts) {
@@ -236,12 +246,12 @@ void print_explanation(const ModelRow& row, Precision precision) {
   const Json facts = explain_json(row);
   std::cout << row.name << ": " << row.description << "\n\n";
   std::cout << "parameters     " << with_commas(facts["parameters"].get<int64_t>()) << "\n";
-  if (!row.is_language()) print_vision_facts(row);
+  if (row.kind() != ModelKind::language) print_vision_facts(row);
   std::cout << "weights        " << row.weights_note << "\n\n";
-  if (!row.is_language()) print_stages(facts);
+  if (row.kind() == ModelKind::backbone) print_stages(facts);
   print_inference(prepare(row, precision));
   print_object("config", facts["config"]);
-  if (!row.is_language()) print_object("preprocessing", facts["preprocessing"]);
+  if (row.kind() != ModelKind::language) print_object("preprocessing", facts["preprocessing"]);
 }
 
 void print_list() {
@@ -249,7 +259,7 @@ void print_list() {
   for (const ModelRow& row : models::model_rows()) {
     const auto parameters = models::count_parameters(row.config);
     std::cout << padded(row.name, 22) << padded(with_commas(parameters), 16) << padded(head_name(row), 13)
-              << padded(input_text(row), 11) << padded(top1_text(row), 7) << row.description << "\n";
+              << padded(input_text(row), 11) << padded(tenths_text(row.published_top1), 7) << row.description << "\n";
   }
   std::cout << "\ntop-1: published, ImageNet-1k validation, percent. More: retentive models --explain NAME\n";
 }

@@ -9,21 +9,36 @@
 namespace retentive::models {
 namespace {
 
-constexpr std::string_view kRmt = "rmt";
-constexpr std::string_view kVir = "vir";
-constexpr std::string_view kRetnet = "retnet";
-const std::vector<std::string> kFamilies = {std::string(kRmt), std::string(kVir), std::string(kRetnet)};
+// Name and default configuration of every family, in the order of ModelConfig.
+const std::vector<std::pair<std::string, ModelConfig>>& families() {
+  static const std::vector<std::pair<std::string, ModelConfig>> list = {{"rmt", vision::RmtConfig{}},
+                                                                        {"vir", vision::VirConfig{}},
+                                                                        {"retnet", RetnetConfig{}},
+                                                                        {"retinanet", vision::RetinanetConfig{}},
+                                                                        {"mask_rcnn", vision::MaskRcnnConfig{}}};
+  return list;
+}
+
+std::string family_choices() {
+  std::string choices;
+  for (const auto& [name, config] : families()) choices += (choices.empty() ? "\"" : " | \"") + name + "\"";
+  return choices;
+}
+
+const ModelConfig* find_family(const std::string& name) {
+  for (const auto& [family, config] : families()) {
+    if (family == name) return &config;
+  }
+  return nullptr;
+}
 
 [[noreturn]] void refuse_family(const std::string& where, const std::string& key, const Json& value) {
-  std::string accepted;
-  for (const auto& family : kFamilies) accepted += (accepted.empty() ? "\"" : " | \"") + family + "\"";
-  json_detail::refuse_value(where, key, value, accepted);
+  json_detail::refuse_value(where, key, value, family_choices());
 }
 
 template <class Config>
-Config read_family(Json fields, const std::string& where, const std::string& section) {
+Config read_family(Json fields, Config config, const std::string& where, const std::string& section) {
   fields.erase("family");
-  Config config;
   read_json_fields(fields, config, where, section);
   try {
     config.validate();
@@ -35,13 +50,17 @@ Config read_family(Json fields, const std::string& where, const std::string& sec
 
 }  // namespace
 
-std::string_view family_name(const ModelConfig& config) {
-  struct Namer {
-    std::string_view operator()(const vision::RmtConfig&) const { return kRmt; }
-    std::string_view operator()(const vision::VirConfig&) const { return kVir; }
-    std::string_view operator()(const RetnetConfig&) const { return kRetnet; }
+std::string_view family_name(const ModelConfig& config) { return families()[config.index()].first; }
+
+ModelKind kind_of(const ModelConfig& config) {
+  struct Kind {
+    ModelKind operator()(const vision::RmtConfig&) const { return ModelKind::backbone; }
+    ModelKind operator()(const vision::VirConfig&) const { return ModelKind::backbone; }
+    ModelKind operator()(const RetnetConfig&) const { return ModelKind::language; }
+    ModelKind operator()(const vision::RetinanetConfig&) const { return ModelKind::detector; }
+    ModelKind operator()(const vision::MaskRcnnConfig&) const { return ModelKind::detector; }
   };
-  return std::visit(Namer{}, config);
+  return std::visit(Kind{}, config);
 }
 
 Json model_config_to_json(const ModelConfig& config) {
@@ -60,13 +79,32 @@ ModelConfig model_config_from_json(const Json& object, const std::string& where,
   const auto family = object.find("family");
   if (family == object.end()) {
     throw ConfigError("[" + where + "] key \"" + prefix +
-                      "family\" is missing; it says what kind of model this is: add \"family\": \"" +
-                      std::string(kRmt) + "\" (or \"" + std::string(kVir) + "\", \"" + std::string(kRetnet) + "\")");
+                      "family\" is missing; it says what kind of model this is: add \"family\": " + family_choices());
   }
-  if (*family == std::string(kRmt)) return read_family<vision::RmtConfig>(object, where, section);
-  if (*family == std::string(kVir)) return read_family<vision::VirConfig>(object, where, section);
-  if (*family == std::string(kRetnet)) return read_family<RetnetConfig>(object, where, section);
-  refuse_family(where, prefix + "family", *family);
+  const ModelConfig* const defaults = family->is_string() ? find_family(family->get<std::string>()) : nullptr;
+  if (defaults == nullptr) refuse_family(where, prefix + "family", *family);
+  return std::visit([&](const auto& config) -> ModelConfig { return read_family(object, config, where, section); },
+                    *defaults);
+}
+
+Json backbone_config_to_json(const vision::BackboneConfig& config) {
+  return model_config_to_json(std::visit([](const auto& fields) -> ModelConfig { return fields; }, config));
+}
+
+vision::BackboneConfig backbone_config_from_json(const Json& object, const std::string& where,
+                                                 const std::string& section) {
+  Json headless = object;
+  if (object.is_object() && object.contains("family")) {
+    const Json& family = object["family"];
+    if (family != "rmt" && family != "vir") {
+      json_detail::refuse_value(where, section + ".family", family, "\"rmt\" | \"vir\"");
+    }
+    if (family == "rmt" && !object.contains("head")) headless["head"] = "none";
+    if (family == "vir" && !object.contains("num_classes")) headless["num_classes"] = 0;
+  }
+  const auto config = model_config_from_json(headless, where, section);
+  if (const auto* rmt = std::get_if<vision::RmtConfig>(&config)) return *rmt;
+  return std::get<vision::VirConfig>(config);
 }
 
 ModelConfig parse_model_config(std::string_view json, const std::string& where) {
@@ -92,6 +130,8 @@ int64_t num_classes(const ModelConfig& config) {
     }
     int64_t operator()(const vision::VirConfig& vir) const { return vir.num_classes; }
     int64_t operator()(const RetnetConfig&) const { return 0; }
+    int64_t operator()(const vision::RetinanetConfig& detector) const { return detector.num_classes; }
+    int64_t operator()(const vision::MaskRcnnConfig& detector) const { return detector.num_classes; }
   };
   return std::visit(Counter{}, config);
 }
@@ -101,6 +141,8 @@ int64_t in_channels(const ModelConfig& config) {
     int64_t operator()(const vision::RmtConfig& rmt) const { return rmt.in_channels; }
     int64_t operator()(const vision::VirConfig& vir) const { return vir.in_channels; }
     int64_t operator()(const RetnetConfig&) const { return 0; }
+    int64_t operator()(const vision::RetinanetConfig& detector) const { return std::visit(*this, detector.backbone); }
+    int64_t operator()(const vision::MaskRcnnConfig& detector) const { return std::visit(*this, detector.backbone); }
   };
   return std::visit(Counter{}, config);
 }
@@ -127,6 +169,9 @@ vision::Preprocessing parse_preprocessing(std::string_view json, const std::stri
   if (result.resize_shorter < 1) {
     refuse("resize_shorter is " + std::to_string(result.resize_shorter) + "; accepted: 1 or more pixels");
   }
+  if (result.resize_longer != 0 && result.resize_longer < result.resize_shorter) {
+    refuse("resize_longer is " + std::to_string(result.resize_longer) + "; accepted: 0, or at least resize_shorter");
+  }
   for (const int64_t side : result.crop) {
     if (side < 1) refuse("crop has the side " + std::to_string(side) + "; accepted: 1 or more pixels");
   }
@@ -145,16 +190,10 @@ std::string preprocessing_json(const vision::Preprocessing& preprocessing, int i
 }
 
 std::string config_help(std::string_view family) {
+  const ModelConfig* const defaults = find_family(std::string(family));
+  if (defaults == nullptr) refuse_family("config_help", "family", Json(std::string(family)));
   std::vector<FieldHelp> fields;
-  if (family == kRmt) {
-    append_field_help(vision::RmtConfig{}, "", fields);
-  } else if (family == kVir) {
-    append_field_help(vision::VirConfig{}, "", fields);
-  } else if (family == kRetnet) {
-    append_field_help(RetnetConfig{}, "", fields);
-  } else {
-    refuse_family("config_help", "family", Json(std::string(family)));
-  }
+  std::visit([&fields](const auto& config) { append_field_help(config, "", fields); }, *defaults);
   return format_field_help(fields);
 }
 

@@ -9,6 +9,7 @@
 
 #include <models/retnet_config.h>
 #include <retention/base/export.h>
+#include <vision/detector_config.h>
 #include <vision/rmt_config.h>
 #include <vision/structures.h>
 #include <vision/vir_config.h>
@@ -16,9 +17,15 @@
 namespace retentive::models {
 
 /// Architecture of one model of any family; the key `family` of its JSON form selects the alternative.
-using ModelConfig = std::variant<vision::RmtConfig, vision::VirConfig, RetnetConfig>;
+using ModelConfig =
+    std::variant<vision::RmtConfig, vision::VirConfig, RetnetConfig, vision::RetinanetConfig, vision::MaskRcnnConfig>;
 
-/// The JSON value of `family`: "rmt", "vir" or "retnet".
+/// What a model turns into what: an image into classes or features, an image into objects, tokens into tokens.
+enum class ModelKind { backbone, detector, language };
+
+RETENTIVE_API ModelKind kind_of(const ModelConfig& config);
+
+/// The JSON value of `family`: "rmt", "vir", "retnet", "retinanet" or "mask_rcnn".
 RETENTIVE_API std::string_view family_name(const ModelConfig& config);
 
 /// Reads a model configuration. Absent keys keep the defaults of the family; the result is validated.
@@ -35,7 +42,7 @@ RETENTIVE_API std::string model_config_json(const ModelConfig& config, int inden
 /// Throws ConfigError naming the first field with a value that no model of the family can have.
 RETENTIVE_API void validate(const ModelConfig& config);
 
-/// Number of class logits the model gives; 0 without a head, and for a language model.
+/// Number of classes the model tells apart; 0 without a head, and for a language model.
 RETENTIVE_API int64_t num_classes(const ModelConfig& config);
 
 /// Number of channels of the input image; 0 for a language model.

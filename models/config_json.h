@@ -36,6 +36,11 @@ RETENTIVE_API Json model_config_to_json(const ModelConfig& config);
 RETENTIVE_API ModelConfig model_config_from_json(const Json& object, const std::string& where,
                                                  const std::string& section = "");
 
+/// The same for the backbone inside a detector, which by default has no head.
+RETENTIVE_API Json backbone_config_to_json(const vision::BackboneConfig& config);
+RETENTIVE_API vision::BackboneConfig backbone_config_from_json(const Json& object, const std::string& where,
+                                                               const std::string& section);
+
 namespace json_detail {
 
 struct NoVisit {
@@ -87,6 +92,8 @@ template <class T>
 Json to_json_value(const T& value) {
   if constexpr (std::is_same_v<T, ModelConfig>) {
     return model_config_to_json(value);
+  } else if constexpr (std::is_same_v<T, vision::BackboneConfig>) {
+    return backbone_config_to_json(value);
   } else if constexpr (json_detail::Visitable<const T>) {
     Json object = Json::object();
     T::visit(value,
@@ -113,6 +120,8 @@ template <class T>
 T from_json_value(const Json& value, T current, const std::string& where, const std::string& key) {
   if constexpr (std::is_same_v<T, ModelConfig>) {
     return model_config_from_json(value, where, key);
+  } else if constexpr (std::is_same_v<T, vision::BackboneConfig>) {
+    return backbone_config_from_json(value, where, key);
   } else if constexpr (json_detail::Visitable<T>) {
     read_json_fields(value, current, where, key);
     return current;

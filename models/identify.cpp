@@ -18,8 +18,11 @@ constexpr int64_t kStages = 4;
 /// Looks names up once for all rows.
 class Shapes {
  public:
-  explicit Shapes(const NamedTensors& tensors) {
-    for (const auto& [name, tensor] : tensors) index_.emplace(name, &tensor);
+  /// Of the tensors whose names begin with `prefix`, by the rest of their names.
+  explicit Shapes(const NamedTensors& tensors, std::string_view prefix = "") {
+    for (const auto& [name, tensor] : tensors) {
+      if (name.starts_with(prefix)) index_.emplace(std::string_view(name).substr(prefix.size()), &tensor);
+    }
   }
 
   bool has(const std::string& name) const { return index_.contains(name); }
@@ -186,6 +189,74 @@ VirConfig with_head(VirConfig config, const Shapes& shapes) {
   return config;
 }
 
+constexpr std::string_view kBackbone = "backbone.";
+
+bool is_detector(const Shapes& shapes) {
+  return shapes.has("bbox_head.retina_cls.weight") || shapes.has("rpn_head.rpn_conv.weight");
+}
+
+ModelKind kind_of_file(const Shapes& shapes) {
+  if (shapes.has("embed_tokens.weight")) return ModelKind::language;
+  return is_detector(shapes) ? ModelKind::detector : ModelKind::backbone;
+}
+
+// What the two detectors have in common: the kind of head, the pyramid, and the backbone.
+std::string parts_difference(const Shapes& shapes, const NamedTensors& tensors, const vision::BackboneConfig& backbone,
+                             const char* head, int64_t channels, int64_t& passed) {
+  const Shapes inner(tensors, kBackbone);
+  const bool plain = std::holds_alternative<VirConfig>(backbone);
+  const std::string lateral = plain ? "neck.level0_reduce.weight" : "neck.lateral_convs.0.conv.weight";
+  passed = 0;
+  for (const std::string& found : {difference("presence of " + std::string(head), shapes.has(head), true),
+                                   difference("width of " + lateral, shapes.size(lateral, 0), channels)}) {
+    if (!found.empty()) return found;
+    ++passed;
+  }
+  int64_t inside = 0;
+  const auto found = std::visit([&](const auto& config) { return model_difference(inner, config, inside); }, backbone);
+  passed += inside;
+  return found;
+}
+
+std::string model_difference(const Shapes& shapes, const NamedTensors& tensors, const vision::RetinanetConfig& config,
+                             int64_t& passed) {
+  const auto parts =
+      parts_difference(shapes, tensors, config.backbone, "bbox_head.retina_cls.weight", config.fpn_channels, passed);
+  if (!parts.empty()) return parts;
+  int64_t convs = 0;
+  while (shapes.has("bbox_head.cls_convs." + std::to_string(convs) + ".conv.weight")) ++convs;
+  return difference("number of bbox_head.cls_convs", convs, config.head_convs);
+}
+
+std::string model_difference(const Shapes& shapes, const NamedTensors& tensors, const vision::MaskRcnnConfig& config,
+                             int64_t& passed) {
+  const auto parts =
+      parts_difference(shapes, tensors, config.backbone, "rpn_head.rpn_conv.weight", config.fpn_channels, passed);
+  if (!parts.empty()) return parts;
+  const std::string fc = "roi_head.bbox_head.shared_fcs.0.weight";
+  return difference("width of " + fc, shapes.size(fc, 0), config.fc_dim);
+}
+
+template <class Config>
+std::string model_difference(const Shapes& shapes, const NamedTensors&, const Config& config, int64_t& passed) {
+  return model_difference(shapes, config, passed);
+}
+
+vision::RetinanetConfig with_head(vision::RetinanetConfig config, const Shapes& shapes) {
+  const auto outputs = shapes.size("bbox_head.retina_cls.weight", 0);
+  const auto anchors = config.scales_per_octave * static_cast<int64_t>(config.anchor_ratios.size());
+  if (outputs >= anchors) config.num_classes = outputs / anchors;
+  return config;
+}
+
+vision::MaskRcnnConfig with_head(vision::MaskRcnnConfig config, const Shapes& shapes) {
+  if (const auto classes = shapes.size("roi_head.bbox_head.fc_cls.weight", 0); classes > 1) {
+    config.num_classes = classes - 1;
+    config.masks = shapes.has("roi_head.mask_head.conv_logits.weight");
+  }
+  return config;
+}
+
 }  // namespace
 
 ModelConfig adapt_head(const ModelConfig& config, const NamedTensors& tensors) {
@@ -199,11 +270,11 @@ Identification identify(const NamedTensors& tensors, const ModelRow* only) {
   int64_t most_passed = -1;
   for (const ModelRow& row : model_rows()) {
     if (only != nullptr ? &row != only : row.is_test()) continue;
-    if (row.is_language() != shapes.has("embed_tokens.weight")) continue;
+    if (row.kind() != kind_of_file(shapes)) continue;
     const ModelConfig config = adapt_head(row.config, tensors);
     int64_t passed = 0;
     const std::string found =
-        std::visit([&](const auto& fields) { return model_difference(shapes, fields, passed); }, config);
+        std::visit([&](const auto& fields) { return model_difference(shapes, tensors, fields, passed); }, config);
     if (found.empty()) return {.row = &row, .config = config, .reason = {}};
     if (passed > most_passed) {
       most_passed = passed;

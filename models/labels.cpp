@@ -53,8 +53,13 @@ std::vector<std::string> label_set(std::string_view name) {
     std::istringstream text{std::string(imagenet1k_text())};
     return split_lines(text, "imagenet1k");
   }
-  throw ConfigError("[labels] there is no label set \"" + std::string(name) +
-                    "\"; accepted: \"imagenet1k\" | \"digits\"; for other classes give a file with one name a line");
+  if (name == "coco") {
+    std::istringstream text{std::string(coco_text())};
+    return split_lines(text, "coco");
+  }
+  throw ConfigError(
+      "[labels] there is no label set \"" + std::string(name) +
+      "\"; accepted: \"imagenet1k\" | \"coco\" | \"digits\"; for other classes give a file with one name a line");
 }
 
 std::vector<std::string> read_labels(const std::filesystem::path& path) {

@@ -74,7 +74,7 @@ void complete_card(ModelCard& card, const Checkpoint& checkpoint, const ModelCho
   const ModelRow* row = row_of(checkpoint, choice);
   if (row == nullptr) return;
   if (card.name.empty()) card.name = row->name;
-  if (row->is_language()) return;
+  if (row->kind() == ModelKind::language) return;
   if (!card.preprocessing) card.preprocessing = preprocessing_of(*row, *card.config);
   if (!card.labels.empty()) return;
   auto labels = label_set(row->labels);

@@ -3,7 +3,9 @@
 #include <new>
 #include <sstream>
 
+#include <models/mask_rcnn.h>
 #include <models/nearest.h>
+#include <models/retinanet.h>
 #include <models/state_dict.h>
 #include <retention/base/error.h>
 #include <vision/rmt.h>
@@ -12,6 +14,8 @@
 namespace retentive::models {
 namespace {
 
+using vision::MaskRcnnConfig;
+using vision::RetinanetConfig;
 using vision::RmtConfig;
 using vision::VirConfig;
 
@@ -54,6 +58,14 @@ struct ParameterCounter {
     return stem + positions + static_cast<double>(c.depth) * block + 2 * dim + classes * (dim + 1);
   }
 
+  double operator()(const RetinanetConfig& config) const {
+    return static_cast<double>(count_parameters(RetinanetImpl(config)));
+  }
+
+  double operator()(const MaskRcnnConfig& config) const {
+    return static_cast<double>(count_parameters(MaskRcnnImpl(config)));
+  }
+
   double operator()(const RetnetConfig& c) const {
     const auto dim = static_cast<double>(c.dim), value = static_cast<double>(c.value_dim);
     const bool gated = c.mixer == MixerKind::retention;
@@ -88,6 +100,34 @@ void check_size(const RetnetConfig& config) {
   throw ConfigError(text.str());
 }
 
+// As above; the pyramid and heads alone, whose backbone is checked by itself.
+void check_detector_size(const vision::BackboneConfig& backbone, double parameters) {
+  constexpr double kMost = 2e9;
+  std::visit([](const auto& config) { check_size(config); }, backbone);
+  if (parameters <= kMost) return;
+  std::ostringstream text;
+  text << "[models] pyramid and heads of this detector have about " << parameters << " parameters; at most " << kMost
+       << " are accepted; make it smaller";
+  throw ConfigError(text.str());
+}
+
+void check_size(const RetinanetConfig& config) {
+  const auto channels = static_cast<double>(config.fpn_channels), convs = static_cast<double>(config.head_convs);
+  const double anchors =
+      static_cast<double>(config.scales_per_octave) * static_cast<double>(config.anchor_ratios.size());
+  const double outputs = anchors * (static_cast<double>(config.num_classes) + 4);
+  check_detector_size(config.backbone, 9 * channels * (channels * (2 * convs + 5) + outputs));
+}
+
+void check_size(const MaskRcnnConfig& config) {
+  const auto channels = static_cast<double>(config.fpn_channels), classes = static_cast<double>(config.num_classes);
+  const auto width = static_cast<double>(config.fc_dim), mask = static_cast<double>(config.mask_channels);
+  const auto pooled = channels * static_cast<double>(config.box_pool) * static_cast<double>(config.box_pool);
+  const double box_head = width * (pooled + width + 5 * classes);
+  const double mask_head = mask * (9 * channels + (9 * static_cast<double>(config.mask_convs) + 4) * mask + classes);
+  check_detector_size(config.backbone, 9 * channels * channels * 6 + box_head + (config.masks ? mask_head : 0));
+}
+
 struct Builder {
   std::shared_ptr<torch::nn::Module> operator()(const RmtConfig& config) const {
     check_size(config);
@@ -101,13 +141,21 @@ struct Builder {
     check_size(config);
     return std::make_shared<RetnetImpl>(config);
   }
+  std::shared_ptr<torch::nn::Module> operator()(const RetinanetConfig& config) const {
+    check_size(config);
+    return std::make_shared<RetinanetImpl>(config);
+  }
+  std::shared_ptr<torch::nn::Module> operator()(const MaskRcnnConfig& config) const {
+    check_size(config);
+    return std::make_shared<MaskRcnnImpl>(config);
+  }
 };
 
 template <class Kind>
 std::shared_ptr<Kind> as_kind(const std::shared_ptr<torch::nn::Module>& model, const std::string& where,
                               const std::string& what) {
   if (auto kind = std::dynamic_pointer_cast<Kind>(model)) return kind;
-  throw ConfigError("[" + where + "] is not a " + what + "; `retentive models` tells vision and language models apart");
+  throw ConfigError("[" + where + "] is not a " + what + "; `retentive models` says what each model is");
 }
 
 }  // namespace
@@ -145,13 +193,19 @@ std::shared_ptr<torch::nn::Module> build(const ModelConfig& config, uint64_t see
   auto model = build_uninitialized(config);
   const auto generator = at::detail::createCPUGenerator(seed);
   if (auto* backbone = dynamic_cast<vision::BackboneImpl*>(model.get())) backbone->initialize(generator);
+  if (auto* detector = dynamic_cast<vision::DetectorImpl*>(model.get())) detector->initialize(generator);
   if (auto* language = dynamic_cast<RetnetImpl*>(model.get())) language->initialize(generator);
   return model;
 }
 
 std::shared_ptr<vision::BackboneImpl> as_backbone(const std::shared_ptr<torch::nn::Module>& model,
                                                   const std::string& where) {
-  return as_kind<vision::BackboneImpl>(model, where, "vision model");
+  return as_kind<vision::BackboneImpl>(model, where, "vision backbone");
+}
+
+std::shared_ptr<vision::DetectorImpl> as_detector(const std::shared_ptr<torch::nn::Module>& model,
+                                                  const std::string& where) {
+  return as_kind<vision::DetectorImpl>(model, where, "detector");
 }
 
 std::shared_ptr<RetnetImpl> as_language_model(const std::shared_ptr<torch::nn::Module>& model,

@@ -12,6 +12,7 @@
 #include <models/retnet.h>
 #include <retention/base/export.h>
 #include <vision/backbone.h>
+#include <vision/detection/detector.h>
 
 namespace retentive::models {
 
@@ -22,12 +23,12 @@ struct ModelRow {
   vision::Preprocessing preprocessing;
   std::string labels;  ///< label set of its classes: "imagenet1k", "digits", or empty
   std::string description;
-  std::optional<double> published_top1;  ///< percent, ImageNet-1k validation
-  bool published_ema = false;            ///< the published score is that of the averaged weights (`model_ema`)
-  std::string weights_note;              ///< where weights come from
+  std::optional<double> published_top1;               ///< percent, ImageNet-1k validation
+  std::optional<double> published_ap = std::nullopt;  ///< percent, box AP on COCO val2017
+  bool published_ema = false;  ///< the published score is that of the averaged weights (`model_ema`)
+  std::string weights_note;    ///< where weights come from
 
-  /// A language model, which reads tokens; else a vision backbone.
-  bool is_language() const { return std::holds_alternative<RetnetConfig>(config); }
+  ModelKind kind() const { return kind_of(config); }
   /// Rows called `test_*` are tiny models for tests: never matched against a file unless asked for by name.
   bool is_test() const { return name.starts_with("test_"); }
 };
@@ -48,9 +49,11 @@ RETENTIVE_API std::shared_ptr<torch::nn::Module> build_uninitialized(const Model
 /// A model initialised as its publication says from `seed`, in training mode; the same seed gives the same bits.
 RETENTIVE_API std::shared_ptr<torch::nn::Module> build(const ModelConfig& config, uint64_t seed);
 
-/// The model as a vision backbone, or as a language model. `where` names it in messages.
-/// Throws ConfigError when it is of the other kind.
+/// The model as a vision backbone, a detector, or a language model. `where` names it in messages.
+/// Throws ConfigError when it is of another kind.
 RETENTIVE_API std::shared_ptr<vision::BackboneImpl> as_backbone(const std::shared_ptr<torch::nn::Module>& model,
+                                                                const std::string& where);
+RETENTIVE_API std::shared_ptr<vision::DetectorImpl> as_detector(const std::shared_ptr<torch::nn::Module>& model,
                                                                 const std::string& where);
 RETENTIVE_API std::shared_ptr<RetnetImpl> as_language_model(const std::shared_ptr<torch::nn::Module>& model,
                                                             const std::string& where);

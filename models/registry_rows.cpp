@@ -1,3 +1,4 @@
+#include <models/detail/detector_rows.h>
 #include <models/detail/vir_rows.h>
 
 namespace retentive::models {
@@ -258,7 +259,10 @@ Preprocessing detail::digit_input() {
 std::span<const ModelRow> model_rows() {
   static const std::vector<ModelRow> rows = [] {
     auto all = vision_rows();
-    for (const auto& more : {detail::vir_rows(), language_rows()}) all.insert(all.end(), more.begin(), more.end());
+    const auto append = [&all](const std::vector<ModelRow>& more) { all.insert(all.end(), more.begin(), more.end()); };
+    append(detail::vir_rows());
+    append(detail::detector_rows(all));
+    append(language_rows());
     return all;
   }();
   return rows;

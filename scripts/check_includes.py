@@ -22,8 +22,9 @@ ALLOWED = {
     "models/tokenizers": ["retention/base", "models/formats"],
 }
 ALLOWED["models"] = ALLOWED["vision"] + ["vision", "models/formats", "models/tokenizers"]
-ALLOWED["models/training"] = ALLOWED["models"] + ["models", "datasets"]
-ALLOWED["models/pipelines"] = ALLOWED["models"] + ["models", "datasets"]
+ALLOWED["models/detection"] = ALLOWED["models"] + ["models", "datasets"]
+ALLOWED["models/training"] = ALLOWED["models/detection"] + ["models/detection"]
+ALLOWED["models/pipelines"] = ALLOWED["models/detection"] + ["models/detection"]
 ALLOWED["apps"] = ALLOWED["models/training"] + ["models/training", "models/pipelines", "bench"]
 ALLOWED["examples"] = ALLOWED["apps"]
 ALLOWED["tests"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]

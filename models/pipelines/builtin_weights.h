@@ -12,6 +12,7 @@ namespace retentive::models {
 
 /// Registry names of the models that run where none is named.
 inline constexpr const char* kDefaultClassifier = "rmt_nano";
+inline constexpr const char* kDefaultDetector = "mask_rcnn_rmt_nano";
 inline constexpr const char* kDefaultLanguageModel = "retnet_nano";
 
 /// A weights file that is part of the library.

@@ -27,6 +27,7 @@ struct OptimizerConfig {
   double momentum = 0.9;
   double weight_decay = 0.05;
   double layer_decay = 1.0;
+  double backbone_scale = 1.0;
   double clip_grad_norm = 0;
 
   /// Calls f(name, member, help) for every field, in order.
@@ -40,6 +41,7 @@ struct OptimizerConfig {
     f("weight_decay", self.weight_decay,
       "adamw: decoupled, sgd: added to the gradient; never for biases and one-dimensional parameters");
     f("layer_decay", self.layer_decay, "learning-rate factor from one layer to the one below, for fine-tuning");
+    f("backbone_scale", self.backbone_scale, "detectors: learning-rate factor of the backbone");
     f("clip_grad_norm", self.clip_grad_norm, "largest norm of all gradients together; 0 = no clipping");
   }
 

@@ -81,6 +81,18 @@ void validate_labels(const DataSection& data) {
           "remove data.tokenizer");
 }
 
+void validate_coco(const RunConfig& config) {
+  const auto& data = config.data;
+  require(!data.train_labels.empty() && !data.validation.empty() && !data.validation_labels.empty(),
+          "data.train_labels, data.validation or data.validation_labels is empty",
+          "coco needs a folder of images and an annotation file for training and for validation", "set all of them");
+  require(data.classes.empty() && data.tokenizer.empty(), "data.classes or data.tokenizer is set",
+          "the annotations name their categories", "remove them");
+  require(to_json_value(config.augment) == to_json_value(datasets::AugmentConfig{}), "augment is set",
+          "detectors have detection_augment", "move what you need there");
+  datasets::check_detection_augment(config.detection_augment);
+}
+
 void validate_text(const RunConfig& config) {
   const auto& data = config.data;
   require(data.train_labels.empty() && data.validation_labels.empty() && data.classes.empty(),
@@ -122,7 +134,9 @@ void RunConfig::validate() const {
   require(model.chunk >= 0, "model.chunk is " + std::to_string(model.chunk), "0 (the model's) or more tokens",
           "set model.chunk");
   validate_data(data);
-  text ? validate_text(*this) : validate_labels(data);
+  if (text) validate_text(*this);
+  if (data.kind == DataKind::coco) validate_coco(*this);
+  if (!text && data.kind != DataKind::coco) validate_labels(data);
   datasets::check_augment(augment);
   optimizer.validate();
   Schedule(schedule, optimizer.lr, 1);

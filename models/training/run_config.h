@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <datasets/augment.h>
+#include <datasets/detection_augment.h>
 #include <models/config.h>
 #include <models/training/optimizer.h>
 #include <models/training/schedule.h>
@@ -20,8 +21,8 @@
 
 namespace retentive::models {
 
-/// Kinds of data that training reads: labelled images, or text.
-enum class DataKind { mnist, image_folder, text };
+/// Kinds of data that training reads: labelled images, images with annotated objects, or text.
+enum class DataKind { mnist, image_folder, coco, text };
 
 /// Arithmetic of training.
 enum class TrainPrecision { fp32 };
@@ -32,6 +33,8 @@ struct ModelSection {
   std::string weights;
   Form form = Form::auto_;
   int64_t chunk = 0;
+  int64_t frozen_layers = 0;
+  bool freeze_norms = false;
 
   /// Calls f(name, member, help) for every field, in order; so do all structs of this file.
   template <class Self, class F>
@@ -41,6 +44,8 @@ struct ModelSection {
     f("weights", self.weights, "weights file to start from; a head of another class count is left fresh");
     f("form", self.form, "form of causal retention in training; all give the same result");
     f("chunk", self.chunk, "tokens of a chunk of the chunkwise form; 0 = the model's");
+    f("frozen_layers", self.frozen_layers, "detectors: first layers of the backbone that learn nothing; 1 = the stem");
+    f("freeze_norms", self.freeze_norms, "detectors: batch norms of the backbone keep their statistics and values");
   }
 };
 
@@ -60,10 +65,11 @@ struct DataSection {
   static void visit(Self& self, F&& f) {
     f("kind", self.kind, "format of the sets");
     f("train", self.train,
-      "training set: a folder with one folder a class, an idx3 file (mnist), or a file or folder of .txt (text)");
-    f("train_labels", self.train_labels, "mnist: idx1 file of the training labels");
+      "training set: a folder with one folder a class, an idx3 file (mnist), a folder of images (coco), or a file or "
+      "folder of .txt (text)");
+    f("train_labels", self.train_labels, "mnist: idx1 file of the training labels; coco: .json of the annotations");
     f("validation", self.validation, "validation set, like train; empty = a part of the training set");
-    f("validation_labels", self.validation_labels, "mnist: idx1 file of the validation labels");
+    f("validation_labels", self.validation_labels, "as train_labels, of the validation set");
     f("validation_fraction", self.validation_fraction,
       "part of the training set kept for validation without a set; of text, the end of each file");
     f("classes", self.classes, "mnist: class names by label; empty = the digits 0 to 9");
@@ -117,6 +123,7 @@ struct RunConfig {
   DataSection data;
   std::optional<vision::Preprocessing> preprocessing;
   datasets::AugmentConfig augment;
+  datasets::DetectionAugment detection_augment;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   EmaSection ema;
@@ -128,6 +135,7 @@ struct RunConfig {
     f("data", self.data, "what it learns from");
     f("preprocessing", self.preprocessing, "input transform; null = that of the model's registry row");
     f("augment", self.augment, "training-time augmentation, mixing and label smoothing");
+    f("detection_augment", self.detection_augment, "the same for images with annotated objects (coco)");
     f("optimizer", self.optimizer, "update rule");
     f("schedule", self.schedule, "length of the run and course of the learning rate");
     f("ema", self.ema, "moving average of the weights");
@@ -159,8 +167,8 @@ RETENTIVE_API std::optional<FieldDifference> first_difference(const RunConfig& o
 template <>
 struct retentive::EnumNames<retentive::models::DataKind> {
   using Kind = retentive::models::DataKind;
-  static constexpr std::array<std::pair<Kind, std::string_view>, 3> table = {
-      {{Kind::mnist, "mnist"}, {Kind::image_folder, "image_folder"}, {Kind::text, "text"}}};
+  static constexpr std::array<std::pair<Kind, std::string_view>, 4> table = {
+      {{Kind::mnist, "mnist"}, {Kind::image_folder, "image_folder"}, {Kind::coco, "coco"}, {Kind::text, "text"}}};
 };
 
 template <>

@@ -27,6 +27,13 @@ void fit_classes(RetnetConfig&, int64_t) {
       "to \"text\"");
 }
 
+[[noreturn]] void refuse_detector() {
+  throw ConfigError("[train] the model is a detector and the data are labelled images; set data.kind to \"coco\"");
+}
+
+void fit_classes(vision::RetinanetConfig&, int64_t) { refuse_detector(); }
+void fit_classes(vision::MaskRcnnConfig&, int64_t) { refuse_detector(); }
+
 // A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
 std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
   const auto checkpoint = read_checkpoint(path);

@@ -8,9 +8,30 @@
 #include <retention/base/error.h>
 
 namespace retentive::models {
+namespace {
+
+void check_steps(const ScheduleConfig& config) {
+  if (!(config.step_factor > 0) || config.step_factor > 1) {
+    throw ConfigError("[schedule] step_factor is " + std::to_string(config.step_factor) +
+                      "; more than 0, at most 1; set schedule.step_factor");
+  }
+  if (config.kind == ScheduleKind::step && config.steps.empty()) {
+    throw ConfigError("[schedule] kind is \"step\" without steps; name the epochs in schedule.steps, such as [8, 11]");
+  }
+  int64_t last = 0;
+  for (const int64_t epoch : config.steps) {
+    if (epoch <= last || epoch >= config.epochs) {
+      throw ConfigError("[schedule] steps holds " + std::to_string(epoch) + " in a run of " +
+                        std::to_string(config.epochs) + " epochs; ascending epochs within the run are accepted");
+    }
+    last = epoch;
+  }
+}
+
+}  // namespace
 
 Schedule::Schedule(const ScheduleConfig& config, double base_lr, int64_t steps_per_epoch)
-    : config_(config), base_lr_(base_lr) {
+    : config_(config), base_lr_(base_lr), steps_per_epoch_(steps_per_epoch) {
   if (config.epochs < 1) {
     throw ConfigError("[schedule] epochs is " + std::to_string(config.epochs) + "; at least 1; set schedule.epochs");
   }
@@ -23,6 +44,7 @@ Schedule::Schedule(const ScheduleConfig& config, double base_lr, int64_t steps_p
     throw ConfigError("[schedule] min_lr is " + std::to_string(config.min_lr) + " with optimizer.lr " +
                       std::to_string(base_lr) + "; from 0 to optimizer.lr; lower schedule.min_lr");
   }
+  check_steps(config);
   if (steps_per_epoch < 1) throw InvalidArgument("[schedule] steps_per_epoch must be at least 1; give more data");
   warmup_ = std::llround(config.warmup_epochs * static_cast<double>(steps_per_epoch));
   total_ = config.epochs * steps_per_epoch;
@@ -32,6 +54,11 @@ double Schedule::lr(int64_t step) const {
   const int64_t t = std::min(step, total_ - 1);
   if (t < warmup_) return base_lr_ * static_cast<double>(t + 1) / static_cast<double>(warmup_);
   if (config_.kind == ScheduleKind::constant) return base_lr_;
+  if (config_.kind == ScheduleKind::step) {
+    const auto done = std::count_if(config_.steps.begin(), config_.steps.end(),
+                                    [&](int64_t epoch) { return t >= epoch * steps_per_epoch_; });
+    return base_lr_ * std::pow(config_.step_factor, static_cast<double>(done));
+  }
   const double done = static_cast<double>(t - warmup_) / static_cast<double>(std::max<int64_t>(total_ - warmup_, 1));
   return config_.min_lr + (base_lr_ - config_.min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }

@@ -53,6 +53,7 @@ std::unique_ptr<TrainingTask> make_task(const RunConfig& config);
 
 /// The tasks that make_task() chooses from by data.kind.
 std::unique_ptr<TrainingTask> make_classification_task(const RunConfig& config);
+std::unique_ptr<TrainingTask> make_detection_task(const RunConfig& config);
 std::unique_ptr<TrainingTask> make_language_task(const RunConfig& config);
 
 }  // namespace retentive::models

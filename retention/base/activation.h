@@ -8,13 +8,13 @@
 
 namespace retentive {
 
-/// Point-wise non-linearities: GELU in its exact erf form, and SiLU (swish, x sigmoid(x)).
-enum class Activation { none, gelu, silu };
+/// Point-wise non-linearities: GELU in its exact erf form, SiLU (swish, x sigmoid(x)), and ReLU.
+enum class Activation { none, gelu, silu, relu };
 
 template <>
 struct EnumNames<Activation> {
-  static constexpr std::array<std::pair<Activation, std::string_view>, 3> table = {
-      {{Activation::none, "none"}, {Activation::gelu, "gelu"}, {Activation::silu, "silu"}}};
+  static constexpr std::array<std::pair<Activation, std::string_view>, 4> table = {
+      {{Activation::none, "none"}, {Activation::gelu, "gelu"}, {Activation::silu, "silu"}, {Activation::relu, "relu"}}};
 };
 
 }  // namespace retentive

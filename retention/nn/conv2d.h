@@ -1,11 +1,19 @@
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include <torch/torch.h>
 
 #include <retention/base/activation.h>
 #include <retention/base/export.h>
 #include <retention/nn/frozen.h>
 #include <retention/nn/inference.h>
+
+namespace retentive::packed {
+class Conv2d;
+class Linear;
+}  // namespace retentive::packed
 
 namespace retentive::nn {
 
@@ -20,29 +28,67 @@ struct Conv2dOptions {
 /// PyTorch's default for convolutions: weight and bias uniform in +-1/sqrt(fan-in).
 void initialize_conv(torch::Tensor& weight, torch::Tensor& bias, const at::Generator& generator);
 
-/// 2-D convolution on channels-last maps. Keys `weight` [out, in, k, k] and `bias` [out]. Packed by its group
-/// (nn/groups.h), since every convolution of the models is followed by a BatchNorm.
-class RETENTIVE_API Conv2dImpl : public torch::nn::Module, public Frozen {
+/// 2-D convolution on channels-last maps. Keys `weight` [out, in, k, k] and `bias` [out].
+class RETENTIVE_API Conv2dImpl : public torch::nn::Module, public Preparable, public Frozen {
  public:
   explicit Conv2dImpl(const Conv2dOptions& options);
   ~Conv2dImpl() override;
 
-  /// x [B, H, W, in] -> [B, ceil(H/stride), ceil(W/stride), out].
-  torch::Tensor forward(const torch::Tensor& x);
+  /// x [B, H, W, in] -> activation(conv(x)) [B, ceil(H/stride), ceil(W/stride), out].
+  torch::Tensor forward(const torch::Tensor& x, Activation activation = Activation::none);
 
   /// PyTorch's default: weight and bias uniform in +-1/sqrt(fan-in).
   void initialize(at::Generator generator);
+  /// Weight: normal of standard deviation `std`; bias: `value`.
+  void initialize_normal(double std, double value, at::Generator generator);
+  /// Weight: uniform within sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio); bias: 0.
+  void initialize_xavier(at::Generator generator);
 
+  /// Packs the weights, unless a group has taken them.
+  void prepare(Preparation& preparation) override;
   void train(bool on = true) override;
   const Conv2dOptions& options() const { return options_; }
+  /// The output stays float when prepared, whatever flows inside the model.
+  void keep_output_float() { float_output_ = true; }
 
   torch::Tensor weight;
   torch::Tensor bias;
 
  private:
   Conv2dOptions options_;
+  bool float_output_ = false;
+  at::ScalarType output_type_ = at::kFloat;
+  std::shared_ptr<const packed::Conv2d> packed_;
 };
 TORCH_MODULE(Conv2d);
+
+/// Transposed convolution of kernel 2 and stride 2, which doubles a channels-last map: every input pixel becomes 2 x 2
+/// output pixels by linear maps of their own. Keys `weight` [in, out, 2, 2] and `bias` [out].
+class RETENTIVE_API ConvTranspose2x2Impl : public torch::nn::Module, public Preparable, public Frozen {
+ public:
+  ConvTranspose2x2Impl(int64_t in_channels, int64_t out_channels);
+  ~ConvTranspose2x2Impl() override;
+
+  /// x [B, H, W, in] -> activation(conv(x)) [B, 2 H, 2 W, out].
+  torch::Tensor forward(const torch::Tensor& x, Activation activation = Activation::none);
+
+  /// Weight: normal of variance 2 / fan-out (He et al.); bias: 0.
+  void initialize(at::Generator generator);
+
+  void prepare(Preparation& preparation) override;
+  void train(bool on = true) override;
+
+  torch::Tensor weight;
+  torch::Tensor bias;
+
+ private:
+  /// The linear map [4 out, in] and its bias [4 out], rows by (row, column, channel) of the output.
+  std::pair<torch::Tensor, torch::Tensor> linear_map() const;
+
+  at::ScalarType output_type_ = at::kFloat;
+  std::shared_ptr<const packed::Linear> packed_;
+};
+TORCH_MODULE(ConvTranspose2x2);
 
 /// What surrounds a depthwise convolution in the same call: with t = input_activation(x),
 /// y = conv(t) + t (when add_input) + addend (when given).

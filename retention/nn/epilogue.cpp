@@ -3,8 +3,17 @@
 namespace retentive::nn {
 
 torch::Tensor activate(const torch::Tensor& x, Activation activation) {
-  if (activation == Activation::gelu) return torch::gelu(x);
-  return activation == Activation::silu ? torch::silu(x) : x;
+  switch (activation) {
+    case Activation::gelu:
+      return torch::gelu(x);
+    case Activation::silu:
+      return torch::silu(x);
+    case Activation::relu:
+      return torch::relu(x);
+    case Activation::none:
+      break;
+  }
+  return x;
 }
 
 torch::Tensor apply_epilogue(torch::Tensor y, const Epilogue& epilogue) {

@@ -80,6 +80,7 @@ dnnl::memory::data_type data_type(Element element) {
 
 void append_activation(dnnl::post_ops& chain, Activation activation) {
   if (activation == Activation::gelu) chain.append_eltwise(dnnl::algorithm::eltwise_gelu_erf, 0, 0);
+  if (activation == Activation::relu) chain.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
   if (activation == Activation::silu) chain.append_eltwise(dnnl::algorithm::eltwise_swish, 1, 0);
 }
 

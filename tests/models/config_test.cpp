@@ -168,7 +168,7 @@ TEST_CASE("preprocessing round-trips and is validated") {
 TEST_CASE("label sets and label files") {
   CHECK(label_set("digits") == std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"});
   CHECK(label_set("").empty());
-  CHECK_THAT(message_of<ConfigError>([] { label_set("coco"); }), Contains("\"coco\"") && Contains("imagenet1k"));
+  CHECK_THAT(message_of<ConfigError>([] { label_set("lvis"); }), Contains("\"lvis\"") && Contains("imagenet1k"));
   const testing::TemporaryFolder folder;
   const auto path = folder.write("labels.txt", "cat\r\ndog\n\n");
   CHECK(read_labels(path) == std::vector<std::string>{"cat", "dog"});

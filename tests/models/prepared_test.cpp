@@ -31,7 +31,7 @@ TEST_CASE("every test row computes the same prepared as plain, in every precisio
     testing::WorstDeviation worst("prepared test_* rows " + std::string(enum_name(precision)));
     const double bound = precision == Precision::fp32 ? 1e-5 : precision == Precision::bf16 ? 0.03 : 0.06;
     for (const auto& row : model_rows()) {
-      if (!row.is_test() || row.is_language()) continue;
+      if (!row.is_test() || row.kind() != ModelKind::backbone) continue;
       for (const auto& [height, width] : {std::pair<int64_t, int64_t>{64, 64}, {33, 47}, {1, 1}}) {
         auto model = random_model(row);
         const auto generator = at::detail::createCPUGenerator(7);
@@ -55,7 +55,7 @@ TEST_CASE("every language test row computes the same prepared as plain, in every
                          : precision == Precision::int8 ? 0.06
                                                         : 0.07 * 4;
     for (const auto& row : model_rows()) {
-      if (!row.is_test() || !row.is_language()) continue;
+      if (!row.is_test() || row.kind() != ModelKind::language) continue;
       for (const int64_t length : {1, 7, 33}) {
         const auto model = as_language_model(build(row.config, 5), row.name);
         model->eval();

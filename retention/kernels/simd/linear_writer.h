@@ -22,6 +22,8 @@ struct LinearWriter {
         return write_all(first, rows, begin, end, sum, Gelu());
       case Activation::silu:
         return write_all(first, rows, begin, end, sum, [](Floats x) { return silu(x); });
+      case Activation::relu:
+        return write_all(first, rows, begin, end, sum, [](Floats x) { return max(x, zero()); });
       case Activation::none:
         return write_all(first, rows, begin, end, sum, [](Floats x) { return x; });
     }

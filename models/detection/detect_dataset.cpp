@@ -1,0 +1,66 @@
+#include <models/detection/detect_dataset.h>
+
+#include <string>
+#include <utility>
+
+#include <datasets/detection_loader.h>
+#include <models/detection/detections.h>
+#include <retention/base/error.h>
+
+namespace retentive::models {
+namespace {
+
+void check_classes(const vision::DetectorImpl& detector, const datasets::CocoDataset& dataset) {
+  const auto classes = static_cast<int64_t>(dataset.class_names().size());
+  if (detector.num_classes() == classes) return;
+  throw InvalidArgument("[detect] the model knows " + std::to_string(detector.num_classes()) +
+                        " classes and the annotations have " + std::to_string(classes) +
+                        " categories; both must be the same ones");
+}
+
+}  // namespace
+
+datasets::CocoResult to_coco(vision::Detection&& detection, int64_t image_id,
+                             const std::vector<int64_t>& category_ids) {
+  const auto& box = detection.box;
+  datasets::CocoResult result;
+  result.image_id = image_id;
+  result.category_id = category_ids[static_cast<size_t>(detection.label)];
+  result.score = detection.score;
+  result.box = datasets::CocoBox{box.x0, box.y0, box.width(), box.height()};
+  result.rle = std::move(detection.mask);
+  return result;
+}
+
+std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector, const datasets::CocoDataset& dataset,
+                                                 const DetectDatasetOptions& options) {
+  check_classes(detector, dataset);
+  const torch::NoGradGuard no_grad;
+  const bool training = detector.is_training();
+  if (training) detector.eval();
+  datasets::DetectionLoaderOptions loading;
+  loading.batch_size = 1;
+  loading.workers = options.workers;
+  loading.preprocessing = options.preprocessing;
+  loading.group_by_aspect = false;
+  const datasets::DetectionLoader loader(dataset, loading);
+  std::vector<datasets::CocoResult> results;
+  int64_t done = 0;
+  auto epoch = loader.epoch(0);
+  while (auto batch = epoch.next()) {
+    if (options.stop != nullptr && *options.stop) break;
+    const auto images =
+        torch::from_blob(batch->images.data(), {batch->size, batch->channels, batch->height, batch->width});
+    const auto& item = batch->items.front();
+    const auto found = detector.detect(images, {{item.resized.height, item.resized.width}}).front();
+    const DetectedImage image{item.resized, item.original_height, item.original_width};
+    for (auto& detection : to_detections(found, image, detector.mask_threshold())) {
+      results.push_back(to_coco(std::move(detection), item.image_id, dataset.category_ids()));
+    }
+    if (options.progress) options.progress(++done, dataset.size());
+  }
+  if (training) detector.train();
+  return results;
+}
+
+}  // namespace retentive::models

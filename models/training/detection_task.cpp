@@ -1,0 +1,182 @@
+#include <optional>
+
+#include <datasets/coco.h>
+#include <datasets/coco_eval.h>
+#include <datasets/detection_loader.h>
+#include <models/detection/detect_dataset.h>
+#include <models/registry.h>
+#include <models/training/initial_weights.h>
+#include <models/training/task.h>
+#include <retention/base/error.h>
+
+namespace retentive::models {
+namespace {
+
+// What of a loaded image trains a detector: crowds do not.
+vision::DetectionTarget target_of(const datasets::DetectionItem& item, bool masks) {
+  std::vector<float> boxes;
+  std::vector<int64_t> labels, kept;
+  for (size_t i = 0; i < item.boxes.size(); ++i) {
+    if (item.crowd[i] != 0) continue;
+    const auto& box = item.boxes[i];
+    boxes.insert(boxes.end(), {box.x0, box.y0, box.x1, box.y1});
+    labels.push_back(item.labels[i]);
+    kept.push_back(static_cast<int64_t>(i));
+  }
+  const auto n = static_cast<int64_t>(labels.size());
+  vision::DetectionTarget target{
+      torch::tensor(boxes, torch::kFloat).view({n, 4}), torch::tensor(labels, torch::kLong), {}};
+  if (!masks) return target;
+  const auto all = torch::from_blob(const_cast<uint8_t*>(item.masks.data()),
+                                    {static_cast<int64_t>(item.boxes.size()), item.resized.height, item.resized.width},
+                                    torch::kByte);
+  target.masks = all.index_select(0, torch::tensor(kept, torch::kLong));
+  return target;
+}
+
+// Architecture and preprocessing of the run, fitted to the classes of the data.
+struct DetectorSetup {
+  ModelConfig config;
+  vision::Preprocessing preprocessing;
+};
+
+// Gives a detector the classes of its data.
+struct ClassFitter {
+  int64_t classes;
+  void operator()(vision::RetinanetConfig& config) const { config.num_classes = classes; }
+  void operator()(vision::MaskRcnnConfig& config) const { config.num_classes = classes; }
+  template <class Other>
+  void operator()(Other&) const {
+    throw ConfigError(
+        "[train] the model is no detector and data.kind is \"coco\"; name a detector (retinanet_rmt_t, "
+        "mask_rcnn_rmt_t, ...: `retentive models`), or other data");
+  }
+};
+
+DetectorSetup setup_of(const RunConfig& run, int64_t classes) {
+  DetectorSetup setup;
+  if (run.model.config) {
+    setup.config = *run.model.config;
+  } else {
+    const auto& row = find_model(run.model.name);
+    setup = {row.config, row.preprocessing};
+  }
+  if (run.preprocessing) setup.preprocessing = *run.preprocessing;
+  std::visit(ClassFitter{classes}, setup.config);
+  datasets::check_detection_preprocessing(setup.preprocessing);
+  if (static_cast<int64_t>(setup.preprocessing.mean.size()) == in_channels(setup.config)) return setup;
+  throw ConfigError("[train] preprocessing.mean has " + std::to_string(setup.preprocessing.mean.size()) +
+                    " entries and the model takes " + std::to_string(in_channels(setup.config)) +
+                    " channels; they must be equal; set preprocessing or in_channels of the backbone");
+}
+
+class DetectionTask final : public TrainingTask {
+ public:
+  explicit DetectionTask(const RunConfig& run)
+      : run_(run),
+        train_(run.data.train_labels, run.data.train, {.skip_empty = true}),
+        truth_(datasets::read_coco(run.data.validation_labels)),
+        validation_(truth_, run.data.validation),
+        setup_(setup_of(run, static_cast<int64_t>(train_.class_names().size()))),
+        model_(as_detector(build(setup_.config, static_cast<uint64_t>(run.run.seed)), "train")),
+        loader_(train_, loader_options()) {
+    if (train_.class_names() != validation_.class_names()) {
+      throw DataError("[train] \"" + run.data.train_labels + "\" and \"" + run.data.validation_labels +
+                      "\" have different categories; both sets need the same ones");
+    }
+    if (!run.model.weights.empty()) notes_ = load_detector_weights(*model_, run.model.weights);
+    model_->set_grad_checkpointing(run.run.grad_checkpointing);
+    model_->freeze_layers(run.model.frozen_layers);
+    if (run.model.freeze_norms) model_->freeze_norms();
+  }
+
+  torch::nn::Module& model() override { return *model_; }
+  std::vector<vision::ParameterGroup> parameter_groups(double layer_decay) const override {
+    return model_->parameter_groups(layer_decay, run_.optimizer.backbone_scale);
+  }
+  void set_generator(const at::Generator& generator) override { model_->set_generator(generator); }
+
+  int64_t steps_per_epoch() const override { return loader_.size(); }
+  int64_t items_per_step() const override { return run_.run.batch_size; }
+  std::string items() const override { return "images"; }
+
+  void begin_epoch(int64_t number, int64_t steps) override {
+    epoch_.emplace(loader_.epoch(number));
+    for (int64_t i = 0; i < steps; ++i) epoch_->next();
+  }
+
+  torch::Tensor next_loss() override {
+    batch_ = epoch_->next().value();
+    const auto images =
+        torch::from_blob(batch_.images.data(), {batch_.size, batch_.channels, batch_.height, batch_.width});
+    std::vector<vision::ImageExtent> extents;
+    std::vector<vision::DetectionTarget> targets;
+    for (const auto& item : batch_.items) {
+      extents.push_back({item.resized.height, item.resized.width});
+      targets.push_back(target_of(item, model_->has_masks()));
+    }
+    auto loss = torch::zeros({});
+    for (const auto& [name, term] : model_->losses(images, extents, targets)) loss = loss + term;
+    return loss;
+  }
+
+  Scores validate(torch::nn::Module& model, const std::atomic<bool>* stop) override {
+    auto& detector = dynamic_cast<vision::DetectorImpl&>(model);
+    const auto results = detect_dataset(
+        detector, validation_,
+        {.preprocessing = setup_.preprocessing, .workers = run_.data.workers, .progress = {}, .stop = stop});
+    Scores scores;
+    if (stop != nullptr && *stop) return scores;
+    const auto boxes = datasets::evaluate_coco(truth_, results, datasets::CocoOverlap::bbox);
+    scores.box_ap = boxes.stats[0];
+    scores.box_ap50 = boxes.stats[1];
+    if (detector.has_masks()) {
+      scores.mask_ap = datasets::evaluate_coco(truth_, results, datasets::CocoOverlap::segm).stats[0];
+    }
+    return scores;
+  }
+  std::string validation_size() const override { return std::to_string(validation_.size()) + " images"; }
+
+  ModelCard card() const override {
+    ModelCard card;
+    card.config = setup_.config;
+    card.preprocessing = setup_.preprocessing;
+    card.labels = train_.class_names();
+    return card;
+  }
+
+  std::vector<std::string> notes() const override { return notes_; }
+
+ private:
+  datasets::DetectionLoaderOptions loader_options() const {
+    datasets::DetectionLoaderOptions options;
+    options.batch_size = run_.run.batch_size;
+    options.shuffle = true;
+    options.seed = static_cast<uint64_t>(run_.run.seed);
+    options.workers = run_.data.workers;
+    options.drop_last = true;
+    options.masks = model_->has_masks();
+    options.preprocessing = setup_.preprocessing;
+    options.augment = run_.detection_augment;
+    return options;
+  }
+
+  RunConfig run_;
+  datasets::CocoDataset train_;
+  datasets::CocoAnnotations truth_;
+  datasets::CocoDataset validation_;
+  DetectorSetup setup_;
+  std::shared_ptr<vision::DetectorImpl> model_;
+  datasets::DetectionLoader loader_;
+  std::vector<std::string> notes_;
+  std::optional<datasets::DetectionEpoch> epoch_;
+  datasets::DetectionBatch batch_;  // as long as the graph of its loss
+};
+
+}  // namespace
+
+std::unique_ptr<TrainingTask> make_detection_task(const RunConfig& config) {
+  return std::make_unique<DetectionTask>(config);
+}
+
+}  // namespace retentive::models

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <vision/detection/detector.h>
+
+namespace retentive::models {
+
+/// Starts a detector from a weights file: that of a detector of the same architecture, whose outputs for other classes
+/// are left fresh, or that of a classifier with the same backbone, whose head is left out. Returns what was left out or
+/// fresh, one line each. Throws CheckpointError when the backbone does not fit.
+std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, const std::string& path);
+
+}  // namespace retentive::models
