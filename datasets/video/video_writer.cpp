@@ -44,14 +44,9 @@ class VideoWriter::Impl {
       : path_(path), height_(height), width_(width) {
     const bool avi = ending_of(path) == ".avi";
     const int codec = avi ? cv::VideoWriter::fourcc('M', 'J', 'P', 'G') : cv::VideoWriter::fourcc('m', 'p', '4', 'v');
-    const cv::Size size(static_cast<int>(width + width % 2), static_cast<int>(height + height % 2));
-    // OpenCV's own encoder needs no other library but rounds fps to a whole number: the second choice.
-    for (const int backend : {cv::CAP_FFMPEG, avi ? cv::CAP_OPENCV_MJPEG : cv::CAP_ANY}) {
-      try {
-        if (writer_.open(path.string(), backend, codec, fps, size, true)) return;
-      } catch (const cv::Exception&) {  // refused below unless the other one can
-      }
-    }
+    if (open(cv::CAP_FFMPEG, codec, fps, 2)) return;
+    // OpenCV's own encoder rounds fps to a whole number, and spoils frames that do not fill its blocks of 16 pixels.
+    if (avi ? open(cv::CAP_OPENCV_MJPEG, codec, fps, 16) : open(cv::CAP_ANY, codec, fps, 2)) return;
     throw DataError("[video_writer] " + path.string() +
                     " cannot be made; check that its folder exists and is writable" +
                     (avi ? "" : ", or write .avi, which needs no encoder of the system"));
@@ -67,11 +62,10 @@ class VideoWriter::Impl {
                             std::to_string(frame.width) + " (height x width) but " + path_.string() +
                             " has frames of " + std::to_string(height_) + "x" + std::to_string(width_) + "; resize it");
     }
-    cv::Mat bgr, even;
+    cv::Mat bgr, padded;
     cv::cvtColor(detail::mat_view(frame), bgr, frame.channels == 1 ? cv::COLOR_GRAY2BGR : cv::COLOR_RGB2BGR);
-    cv::copyMakeBorder(bgr, even, 0, static_cast<int>(height_ % 2), 0, static_cast<int>(width_ % 2),
-                       cv::BORDER_REPLICATE);
-    writer_.write(even);
+    cv::copyMakeBorder(bgr, padded, 0, stored_.height - bgr.rows, 0, stored_.width - bgr.cols, cv::BORDER_REPLICATE);
+    writer_.write(padded);
   }
 
   void close() {
@@ -83,8 +77,21 @@ class VideoWriter::Impl {
   }
 
  private:
+  bool open(int backend, int codec, double fps, int64_t multiple) {
+    const auto side = [multiple](int64_t pixels) {
+      return static_cast<int>((pixels + multiple - 1) / multiple * multiple);
+    };
+    stored_ = {side(width_), side(height_)};
+    try {
+      return writer_.open(path_.string(), backend, codec, fps, stored_, true);
+    } catch (const cv::Exception&) {  // the constructor refuses
+      return false;
+    }
+  }
+
   std::filesystem::path path_;
   int64_t height_, width_;
+  cv::Size stored_;
   cv::VideoWriter writer_;
 };
 

@@ -12,7 +12,7 @@ namespace retentive::datasets {
 using vision::Image;
 
 /// Writes frames to a video file: .avi as Motion JPEG, .mp4 as MPEG-4. Where OpenCV came without FFmpeg, .avi takes
-/// whole fps only (others are rounded) and .mp4 may be refused.
+/// whole fps (others are rounded) and sides of a multiple of 16 (others are padded), and .mp4 may be refused.
 class RETENTIVE_API VideoWriter {
  public:
   /// A file of frames [height, width]; an odd side is stored with its last row or column doubled, as the encoders take
