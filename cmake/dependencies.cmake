@@ -38,8 +38,8 @@ endif()
 find_package(dnnl 3.2 QUIET HINTS ${PROJECT_SOURCE_DIR}/.deps/venv)
 retentive_require(dnnl_FOUND "oneDNN" "3.2 or a later 3.x, OpenMP" "pass -Ddnnl_ROOT=/path/to/onednn")
 
-find_package(OpenCV 4.5 QUIET COMPONENTS core imgproc imgcodecs)
-retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs" "sudo apt-get install libopencv-dev")
+find_package(OpenCV 4.5 QUIET COMPONENTS core imgproc imgcodecs videoio)
+retentive_require(OpenCV_FOUND "OpenCV" ">= 4.5 with core, imgproc, imgcodecs, videoio" "sudo apt-get install libopencv-dev")
 
 find_package(PNG 1.6 QUIET)
 retentive_require(PNG_FOUND "libpng" ">= 1.6" "sudo apt-get install libpng-dev")

@@ -18,25 +18,27 @@ ALLOWED = {
     "vision/row_source.h": ["retention/base", "vision/structures.h"],
     "vision": ["retention/base", "retention/ops", "retention/nn", "vision/structures.h", "vision/row_source.h"],
     "datasets": ["retention/base", "vision/structures.h", "vision/row_source.h"],
+    "datasets/video": ["retention/base", "vision/structures.h", "datasets"],
     "models/formats": ["retention/base"],
     "models/tokenizers": ["retention/base", "models/formats"],
 }
 ALLOWED["models"] = ALLOWED["vision"] + ["vision", "models/formats", "models/tokenizers"]
 ALLOWED["models/detection"] = ALLOWED["models"] + ["models", "datasets"]
 ALLOWED["models/training"] = ALLOWED["models/detection"] + ["models/detection"]
-ALLOWED["models/pipelines"] = ALLOWED["models/detection"] + ["models/detection"]
-ALLOWED["apps"] = ALLOWED["models/training"] + ["models/training", "models/pipelines", "bench"]
+ALLOWED["models/pipelines"] = ALLOWED["models/training"] + ["datasets/video"]
+ALLOWED["apps"] = ALLOWED["models/pipelines"] + ["models/training", "models/pipelines", "bench"]
 ALLOWED["examples"] = ALLOWED["apps"]
 ALLOWED["tests"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 ALLOWED["bench"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
 
 TORCH_FREE = {"retention/base", "retention/kernels", "retention/packed", "vision/structures.h",
-              "vision/row_source.h", "models/formats", "models/tokenizers", "datasets"}
+              "vision/row_source.h", "models/formats", "models/tokenizers", "datasets",
+              "datasets/video"}
 # Library -> (what its includes look like, where they may stand, as a test of (layer, file name)).
 LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", lambda layer, name: layer not in TORCH_FREE),
     "OpenCV": (r"opencv2?/", lambda layer, name: layer in
-               {"datasets", "models/pipelines", "apps", "examples", "tests", "bench"}),
+               {"datasets", "datasets/video", "models/pipelines", "apps", "examples", "tests", "bench"}),
     "libpng or libtiff": (r"(png|tiff|tiffio)\.h$", lambda layer, name:
                           layer in {"datasets", "tests"} and name.endswith(".cpp")),
     "nlohmann-json": (r"nlohmann/", lambda layer, name: layer in {"tests", "bench"} or

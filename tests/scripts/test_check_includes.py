@@ -12,7 +12,8 @@ import check_includes  # noqa: E402
 HEADERS = ["retention/base/error.h", "retention/kernels/decay.h", "retention/packed/linear.h", "retention/ops/masa.h",
            "retention/nn/linear.h", "vision/structures.h", "vision/row_source.h", "vision/rmt.h", "models/formats/zip.h",
            "models/tokenizers/tokenizer.h", "models/config.h",
-           "models/training/trainer.h", "models/pipelines/classifier.h", "datasets/loader.h", "apps/text.h",
+           "models/training/trainer.h", "models/pipelines/classifier.h", "datasets/loader.h", "datasets/video/frame_source.h",
+           "apps/text.h",
            "tests/support/close.h"]
 
 KEPT = [
@@ -25,6 +26,8 @@ KEPT = [
     ("vision/row_source.h", "vision/structures.h"), ("vision/a.cpp", "vision/row_source.h"),
     ("datasets/a.h", "vision/row_source.h"), ("models/a.cpp", "vision/row_source.h"),
     ("datasets/a.cpp", "png.h"), ("datasets/a.cpp", "tiffio.h"), ("tests/a.cpp", "tiffio.h"),
+    ("datasets/video/a.cpp", "datasets/loader.h"), ("datasets/video/a.cpp", "opencv2/videoio.hpp"),
+    ("models/pipelines/a.cpp", "datasets/video/frame_source.h"), ("apps/a.cpp", "datasets/video/frame_source.h"),
     ("datasets/a.cpp", "opencv2/core.hpp"), ("models/a.cpp", "models/formats/zip.h"), ("models/a.cpp", "vision/rmt.h"),
     ("models/a.cpp", "models/tokenizers/tokenizer.h"), ("models/tokenizers/a.cpp", "models/formats/zip.h"),
     ("models/tokenizers/a.cpp", "pcre2.h"), ("models/tokenizers/detail/a.cpp", "sentencepiece_processor.h"),
@@ -56,6 +59,8 @@ BROKEN = [
     ("models/a.cpp", "utf8proc.h", "PCRE2"),
     ("models/training/a.cpp", "models/pipelines/classifier.h", "may not include models/pipelines"),
     ("datasets/a.cpp", "vision/rmt.h", "may not include vision;"),
+    ("datasets/a.cpp", "datasets/video/frame_source.h", "may not include datasets/video"),
+    ("models/training/a.cpp", "datasets/video/frame_source.h", "may not include datasets/video"),
     ("apps/a.cpp", "retention/packed/linear.h", "may not include retention/packed"),
     ("retention/nn/a.cpp", "tests/support/close.h", "may not include tests"),
     ("retention/kernels/a.cpp", "torch/torch.h", "LibTorch"), ("retention/packed/a.cpp", "ATen/ATen.h", "LibTorch"),
