@@ -126,7 +126,7 @@ struct CompositeSummary {
 struct CompositeWriting {
   int threads = 1;  ///< they do not change what is written
   bool force = false;
-  std::function<void()> progress;  ///< called after each image, by one thread at a time
+  std::function<void()> progress = {};  ///< called after each image, by one thread at a time
 };
 
 /// Writes OUT/{train,val,test}/images/NNNNNN.jpg, OUT/annotations/{train,val,test}.json in COCO's format (category ids

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <exception>
 #include <fstream>
 #include <mutex>
@@ -6,9 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <datasets/coco.h>
 #include <datasets/composites.h>
+#include <datasets/detail/whole_file.h>
 #include <datasets/image_io.h>
-#include <datasets/rle.h>
 #include <retention/base/error.h>
 #include <retention/base/parallel_for.h>
 
@@ -23,13 +25,11 @@ namespace {
   throw DataError("[composites] " + path.string() + " " + what);
 }
 
-void write_bytes(const fs::path& path, const char* bytes, size_t count) {
+void write_bytes(const fs::path& path, const std::vector<uint8_t>& bytes) {
   std::ofstream file(path, std::ios::binary);
-  file.write(bytes, static_cast<std::streamsize>(count));
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   if (!file.flush()) fail(path, "cannot be written; check that its folder is writable and has space");
 }
-
-void write_text(const fs::path& path, const std::string& text) { write_bytes(path, text.data(), text.size()); }
 
 fs::path annotations_of(const fs::path& out, int split) {
   return out / "annotations" / (std::string(kCompositeSplits[split]) + ".json");
@@ -66,7 +66,7 @@ Written write_one(const Composites& composites, const fs::path& images, int spli
   const auto& options = composites.options();
   const auto bytes =
       options.format == "jpg" ? encode_jpeg(sample.image, static_cast<int>(options.quality)) : encode_png(sample.image);
-  write_bytes(images / sample.name, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  write_bytes(images / sample.name, bytes);
   return {sample.name, sample.image.height, sample.image.width, std::move(sample.objects)};
 }
 
@@ -97,31 +97,26 @@ std::vector<Written> write_images(const Composites& composites, const fs::path& 
   return written;
 }
 
-Json annotation(const ObjectAnnotation& object, int64_t id, int64_t image_id) {
-  const vision::Box& box = object.box;
-  return {{"id", id},
-          {"image_id", image_id},
-          {"category_id", object.label + 1},
-          {"bbox", {box.x0, box.y0, box.width(), box.height()}},
-          {"area", object.area},
-          {"iscrowd", 0},
-          {"segmentation", {{"size", {object.rle->height, object.rle->width}}, {"counts", rle_to_text(*object.rle)}}}};
-}
-
-Json coco(const Composites& composites, const std::vector<Written>& written) {
-  Json images = Json::array(), annotations = Json::array(), categories = Json::array();
+CocoAnnotations coco(const Composites& composites, const std::vector<Written>& written) {
+  CocoAnnotations coco;
   for (size_t i = 0; i < written.size(); ++i) {
-    const auto image_id = static_cast<int64_t>(i) + 1;
-    images.push_back(
-        {{"id", image_id}, {"file_name", written[i].name}, {"width", written[i].width}, {"height", written[i].height}});
-    for (const auto& object : written[i].objects) {
-      annotations.push_back(annotation(object, std::ssize(annotations) + 1, image_id));
+    const auto index = static_cast<int64_t>(i);
+    coco.images.push_back({index + 1, written[i].height, written[i].width, written[i].name});
+    for (const ObjectAnnotation& object : written[i].objects) {
+      CocoAnnotation annotation;
+      annotation.id = std::ssize(coco.annotations) + 1;
+      annotation.image = index;
+      annotation.label = object.label;
+      annotation.box = {object.box.x0, object.box.y0, object.box.width(), object.box.height()};
+      annotation.area = object.area;
+      annotation.rle = object.rle;
+      coco.annotations.push_back(std::move(annotation));
     }
   }
   for (const std::string& name : composites.class_names()) {
-    categories.push_back({{"id", std::ssize(categories) + 1}, {"name", name}});
+    coco.categories.push_back({std::ssize(coco.categories) + 1, name, ""});
   }
-  return {{"images", images}, {"annotations", annotations}, {"categories", categories}};
+  return coco;
 }
 
 Json splits(const Composites& composites) {
@@ -146,9 +141,11 @@ CompositeSummary write_composites(const Composites& composites, const fs::path& 
     const auto written = write_images(composites, out / kCompositeSplits[split] / "images", split, writing);
     for (const Written& image : written) summary.objects[split] += std::ssize(image.objects);
     summary.images[split] = std::ssize(written);
-    write_text(annotations_of(out, split), coco(composites, written).dump(-1, ' ', true) + "\n");
+    write_coco(annotations_of(out, split), coco(composites, written));
   }
-  write_text(out / "splits.json", splits(composites).dump(1, ' ', true) + "\n");
+  detail::WholeFile lists(out / "splits.json", "composites");
+  lists.write(splits(composites).dump(1, ' ', true) + "\n");
+  lists.commit();
   return summary;
 }
 
