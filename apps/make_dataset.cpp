@@ -15,14 +15,13 @@ using datasets::CompositeInputs;
 using datasets::CompositeOptions;
 
 constexpr const char* kHelp =
-    R"(Objects put onto photographs: a data set for a detector from a few pictures of your own
-
-Objects come from cut-outs, CUTOUTS/CLASS/NAME.png with a transparent surrounding (any image editor or phone that
-"lifts" a subject makes them), or from digits in MNIST's idx format, which become coloured strokes. Photographs without
-such objects serve as backgrounds. OUT gets train, val and test/images/NNNNNN.jpg, annotations/{train,val,test}.json in
-COCO's format with boxes and masks of what is visible, and splits.json with the sources of each split.
-No cut-out or photograph serves two splits. A folder that holds the folders train, val and test is split already;
-anything else is split by the seed. The same seed, sources and options make the same files.
+    R"(A data set for a detector from a few pictures of your own. Objects come from cut-outs, CUTOUTS/CLASS/NAME.png with
+a transparent surrounding (any image editor, or a phone that "lifts" a subject, makes them), or from digits in MNIST's
+idx format, which become coloured strokes. Photographs without such objects serve as backgrounds.
+OUT gets {train,val,test}/images/NNNNNN.jpg, annotations/{train,val,test}.json in COCO's format with boxes and masks of
+what is visible, and splits.json with the sources of each split. No cut-out or photograph serves two splits: a folder
+that holds the folders train, val and test is split already, anything else is split by the seed. The same seed, sources
+and options make the same files.
 
   retentive make-dataset composites --cutouts mugs/ --backgrounds photos/ --out mugs-coco --flip 0.5
   retentive make-dataset composites --digits .deps/digits --backgrounds .deps/backgrounds --out digits-coco)";
@@ -140,7 +139,7 @@ Command make_dataset_command() {
             auto flags = std::make_shared<Flags>();
             auto* composites = app.add_subcommand("composites", "objects put onto photographs, in COCO's format");
             app.require_subcommand(1);
-            composites->description(kHelp);
+            composites->footer(kHelp);
             add_sources(*composites, *flags);
             add_output(*composites, *flags);
             add_options(*composites, *flags);
