@@ -79,13 +79,27 @@ Image to_image(const cv::Mat& decoded, const std::string& name) {
   return image;
 }
 
+/// The alpha channel of decoded pixels; opaque when there is none.
+Image to_alpha(const cv::Mat& decoded) {
+  Image image{decoded.rows, decoded.cols, 1, {}};
+  image.pixels.assign(image.height * image.width, 255);
+  if (decoded.channels() != 4) return image;
+  const size_t bytes = decoded.elemSize1();
+  for (int y = 0; y < decoded.rows; ++y) {
+    // The high byte of BGRA's last value, on little-endian machines.
+    const uint8_t* in = decoded.ptr(y) + 4 * bytes - 1;
+    for (int x = 0; x < decoded.cols; ++x) image.pixels[y * image.width + x] = in[x * 4 * bytes];
+  }
+  return image;
+}
+
 /// EXIF orientation: 2 and 4 mirror, 3 turns by 180 degrees, 5 to 8 swap rows and columns.
 Image apply_orientation(Image image, int orientation) {
   if (orientation == 1) return image;
   const bool transposed = orientation >= 5;
   const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   const bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  Image out{transposed ? image.width : image.height, transposed ? image.height : image.width, 3, {}};
+  Image out{transposed ? image.width : image.height, transposed ? image.height : image.width, image.channels, {}};
   out.pixels.resize(image.pixels.size());
   for (int64_t y = 0; y < out.height; ++y) {
     for (int64_t x = 0; x < out.width; ++x) {
@@ -93,8 +107,8 @@ Image apply_orientation(Image image, int orientation) {
       int64_t source_x = transposed ? y : x;
       if (flip_y) source_y = image.height - 1 - source_y;
       if (flip_x) source_x = image.width - 1 - source_x;
-      std::copy_n(image.pixels.data() + (source_y * image.width + source_x) * 3, 3,
-                  out.pixels.data() + (y * out.width + x) * 3);
+      std::copy_n(image.pixels.data() + (source_y * image.width + source_x) * image.channels, image.channels,
+                  out.pixels.data() + (y * out.width + x) * image.channels);
     }
   }
   return out;
@@ -119,10 +133,11 @@ cv::Mat to_mat(const Image& image, const char* where) {
   return mat;
 }
 
-std::vector<uint8_t> encode(const Image& image, const std::string& extension, const char* where) {
+std::vector<uint8_t> encode(const Image& image, const std::string& extension, const char* where,
+                            const std::vector<int>& parameters = {}) {
   std::vector<uint8_t> bytes;
   try {
-    if (cv::imencode(extension, to_mat(image, where), bytes)) return bytes;
+    if (cv::imencode(extension, to_mat(image, where), bytes, parameters)) return bytes;
   } catch (const cv::Exception& error) {
     throw InvalidArgument(std::string("[") + where + "] an image of " + size_text(image.width, image.height) +
                           " cannot be written as " + extension + " (" + error.err + "); use .png");
@@ -131,27 +146,25 @@ std::vector<uint8_t> encode(const Image& image, const std::string& extension, co
                         " cannot be written as " + extension + "; use .png");
 }
 
-}  // namespace
-
-Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
-  const ImageHeader header = read_image_header(bytes, name);
+/// Decoded pixels as stored, after every check that needs no decoding, and of the size that the header says.
+cv::Mat decode_checked(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name,
+                       const DecodeOptions& options) {
   check_limit(header, name, options);
   check_bytes(bytes.size(), name);
   detail::check_complete(bytes, header, name);
-  const cv::Mat decoded = header.format == ImageFormat::tiff
-                              ? decode_raw(detail::neutral_tiff(bytes, name), header, name)
-                              : decode_raw(bytes, header, name);
+  cv::Mat decoded = header.format == ImageFormat::tiff ? decode_raw(detail::neutral_tiff(bytes, name), header, name)
+                                                       : decode_raw(bytes, header, name);
   if (decoded.cols != header.width || decoded.rows != header.height) {
     fail(name, "is damaged: its header says " + size_text(header.width, header.height) + " but " +
                    size_text(decoded.cols, decoded.rows) + " pixels were decoded; replace it");
   }
-  return apply_orientation(to_image(decoded, name), header.orientation);
+  return decoded;
 }
 
-Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {
+/// The bytes of a file whose header is that of an image within the limit.
+std::vector<uint8_t> read_encoded(const std::filesystem::path& path, const DecodeOptions& options) {
   const std::string name = path.string();
-  const ImageHeader header = read_image_header(path);
-  check_limit(header, name, options);
+  check_limit(read_image_header(path), name, options);
   uint64_t size = 0;
   std::ifstream file = detail::open_regular_file(path, "image", size);
   check_bytes(size, name);
@@ -159,7 +172,34 @@ Image decode_image(const std::filesystem::path& path, const DecodeOptions& optio
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size))) {
     fail(name, "cannot be read; check the disk or copy the file again");
   }
-  return decode_image(bytes, name, options);
+  return bytes;
+}
+
+}  // namespace
+
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
+  const ImageHeader header = read_image_header(bytes, name);
+  return apply_orientation(to_image(decode_checked(bytes, header, name, options), name), header.orientation);
+}
+
+Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {
+  return decode_image(read_encoded(path, options), path.string(), options);
+}
+
+TransparentImage decode_transparent_image(const std::filesystem::path& path, const DecodeOptions& options) {
+  const std::string name = path.string();
+  const std::vector<uint8_t> bytes = read_encoded(path, options);
+  const ImageHeader header = read_image_header(bytes, name);
+  const cv::Mat decoded = decode_checked(bytes, header, name, options);
+  return {apply_orientation(to_image(decoded, name), header.orientation),
+          apply_orientation(to_alpha(decoded), header.orientation), decoded.channels() == 4};
+}
+
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
+  if (quality < 1 || quality > 100) {
+    throw InvalidArgument("[encode_jpeg] quality is " + std::to_string(quality) + "; 1 to 100 is accepted");
+  }
+  return encode(image, ".jpg", "encode_jpeg", {cv::IMWRITE_JPEG_QUALITY, quality});
 }
 
 std::vector<uint8_t> encode_png(const Image& image) { return encode(image, ".png", "encode_png"); }

@@ -27,6 +27,20 @@ RETENTIVE_API Image decode_image(const std::filesystem::path& path, const Decode
 RETENTIVE_API Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
                                  const DecodeOptions& options = {});
 
+/// An image with its transparency.
+struct TransparentImage {
+  Image colour;            ///< RGB [height, width, 3], not multiplied with alpha
+  Image alpha;             ///< [height, width, 1], 255 = opaque
+  bool has_alpha = false;  ///< the file has an alpha channel; opaque everywhere otherwise
+};
+
+/// decode_image with the alpha channel; same errors.
+RETENTIVE_API TransparentImage decode_transparent_image(const std::filesystem::path& path,
+                                                        const DecodeOptions& options = {});
+
+/// JPEG file contents of a grey or RGB image; quality 1 to 100. Throws InvalidArgument for another shape or quality.
+RETENTIVE_API std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
+
 /// PNG file contents of a grey (1 channel) or RGB (3 channels) image. Throws InvalidArgument for another shape.
 RETENTIVE_API std::vector<uint8_t> encode_png(const Image& image);
 
