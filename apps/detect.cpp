@@ -1,0 +1,265 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <set>
+
+#include <apps/command.h>
+#include <apps/detection_writer.h>
+#include <apps/image_paths.h>
+#include <apps/interrupt.h>
+#include <apps/progress.h>
+#include <datasets/coco.h>
+#include <datasets/draw.h>
+#include <datasets/image_io.h>
+#include <datasets/video/frame_source.h>
+#include <datasets/video/video_writer.h>
+#include <models/detection/detect_dataset.h>
+#include <models/labels.h>
+#include <models/pipelines/builtin_weights.h>
+#include <models/pipelines/detector.h>
+#include <retention/base/error.h>
+
+namespace retentive::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using models::Detector;
+using models::ImageDetections;
+
+constexpr const char* kHelp =
+    R"(Find objects in images and videos
+
+  retentive detect photos/ --draw out/                  # boxes, masks and names, drawn into out/
+  retentive detect --weights mine.safetensors --threshold 0.5 --json *.jpg > found.jsonl
+  retentive detect clip.mp4 --draw out/                 # every frame; out/clip.avi
+  retentive detect --camera 0 --json
+  retentive detect --weights mine.safetensors val/ --annotations val.json --threshold 0.001 --coco dt.json
+  retentive eval coco --annotations val.json --results dt.json --type bbox)";
+
+struct Flags {
+  std::vector<std::string> paths;
+  std::string weights;
+  std::string model;
+  std::string labels;
+  std::vector<std::string> classes;
+  std::string draw;
+  std::string coco;
+  std::string annotations;
+  std::optional<int> camera;
+  Precision precision = Precision::fp32;
+  double threshold = 0.3;
+  int64_t threads = 0;
+  double max_megapixels = 64;
+  bool json = false;
+};
+
+Detector load_detector(const Flags& flags) {
+  models::DetectorOptions options;
+  options.threads = flags.threads;
+  options.precision = flags.precision;
+  options.max_pixels = static_cast<int64_t>(flags.max_megapixels * 1e6);
+  options.score_threshold = flags.threshold;
+  options.classes = flags.classes;
+  if (!flags.labels.empty()) options.labels = models::read_labels(flags.labels);
+  if (!flags.weights.empty()) {
+    options.model = flags.model;
+    return Detector::from_file(flags.weights, options);
+  }
+  if (!flags.model.empty()) return Detector::from_name(flags.model, options);
+  std::cerr << "model: " << models::kDefaultDetector
+            << ", built in; it finds handwritten digits (0-9). Other objects need other weights: --weights FILE\n";
+  return Detector::from_default(options);
+}
+
+/// Collects a COCO results file; with annotations, image and category ids are theirs.
+class CocoSink {
+ public:
+  CocoSink(const Flags& flags, const std::vector<std::string>& labels) : path_(flags.coco) {
+    if (path_.empty()) return;
+    for (size_t i = 0; i < labels.size(); ++i) category_ids_.push_back(static_cast<int64_t>(i) + 1);
+    if (flags.annotations.empty()) {
+      std::cerr << "note: --coco without --annotations numbers images from 1 in the order of the input, and classes "
+                   "from 1\n";
+      return;
+    }
+    const auto truth = datasets::read_coco(flags.annotations);
+    for (const auto& image : truth.images) image_ids_[fs::path(image.file_name).filename()] = image.id;
+    for (size_t i = 0; i < labels.size(); ++i) category_ids_[i] = category_id(truth, labels[i]);
+    matched_ = true;
+  }
+
+  void add(const ImageDetections& item) {
+    ++position_;
+    if (path_.empty() || item.error) return;
+    for (auto detection : item.detections) {
+      results_.push_back(models::to_coco(std::move(detection), image_id(item.path), category_ids_));
+    }
+  }
+
+  void write() const {
+    if (!path_.empty()) datasets::write_coco_results(path_, results_);
+  }
+
+ private:
+  static int64_t category_id(const datasets::CocoAnnotations& truth, const std::string& label) {
+    for (const auto& category : truth.categories) {
+      if (category.name == label) return category.id;
+    }
+    throw DataError("[" + truth.name + "] has no category \"" + label +
+                    "\", which the model tells; give the annotations that the model was trained for, or --labels");
+  }
+
+  int64_t image_id(const std::string& path) const {
+    if (!matched_) return position_;
+    const auto found = image_ids_.find(fs::path(path).filename());
+    if (found != image_ids_.end()) return found->second;
+    throw DataError("[" + path +
+                    "] is not among the images of --annotations; leave it out, or do without --annotations");
+  }
+
+  std::string path_;
+  std::map<fs::path, int64_t> image_ids_;
+  std::vector<int64_t> category_ids_;
+  bool matched_ = false;
+  int64_t position_ = 0;
+  std::vector<datasets::CocoResult> results_;
+};
+
+/// Where drawings go: names of their own for inputs of one name.
+class DrawingFolder {
+ public:
+  explicit DrawingFolder(std::string folder) : folder_(std::move(folder)) {
+    if (folder_.empty()) return;
+    std::error_code error;
+    fs::create_directories(folder_, error);
+    if (error) throw DataError("[" + folder_ + "] cannot be made: " + error.message() + "; choose another --draw");
+  }
+
+  bool wanted() const { return !folder_.empty(); }
+
+  fs::path place(const fs::path& input, const std::string& extension) {
+    auto name = input.stem().string();
+    for (int number = 2; !taken_.insert(name).second; ++number)
+      name = input.stem().string() + "-" + std::to_string(number);
+    return fs::path(folder_) / (name + extension);
+  }
+
+ private:
+  std::string folder_;
+  std::set<std::string> taken_;
+};
+
+bool is_video(const fs::path& path) {
+  constexpr std::array kEndings = {".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"};
+  auto ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
+
+/// One run of the subcommand.
+class DetectRun {
+ public:
+  explicit DetectRun(const Flags& flags)
+      : flags_(flags),
+        detector_(load_detector(flags)),
+        writer_(flags.json, detector_.labels(), std::cout, std::cerr),
+        coco_(flags, detector_.labels()),
+        drawings_(flags.draw) {}
+
+  int run() {
+    std::vector<std::string> images, videos;
+    for (const auto& path : flags_.paths) (is_video(path) ? videos : images).push_back(path);
+    if (!flags_.coco.empty() && (flags_.camera || !videos.empty())) {
+      throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
+    }
+    if (!images.empty()) detect_images(expand_image_paths(images, std::cin));
+    for (const auto& video : videos) detect_video(video, datasets::FrameSource::open(fs::path(video)));
+    if (flags_.camera) {
+      detect_video("camera " + std::to_string(*flags_.camera), datasets::FrameSource::open(*flags_.camera));
+    }
+    coco_.write();
+    return failed_ ? kSomeFailed : kSuccess;
+  }
+
+ private:
+  void detect_images(const std::vector<fs::path>& paths) {
+    ProgressMeter progress(static_cast<int64_t>(paths.size()), "images");
+    detector_.detect_each(paths, [&](ImageDetections&& item, const vision::Image& image) {
+      failed_ = failed_ || item.error.has_value();
+      progress.hide();
+      writer_.write(item);
+      coco_.add(item);
+      if (drawings_.wanted() && !item.error) {
+        datasets::write_image(drawings_.place(item.path, ".jpg"), draw(image, item));
+      }
+      progress.advance();
+    });
+  }
+
+  void detect_video(const std::string& name, datasets::FrameSource source) {
+    InterruptScope interrupt;
+    std::optional<datasets::VideoWriter> video;
+    while (!interrupt.requested()) {
+      const auto frame = source.next();
+      if (!frame) break;
+      const ImageDetections item{name, frame->height, frame->width, detector_.detect(*frame), std::nullopt};
+      writer_.write(item, FramePosition{source.index(), source.seconds()});
+      if (!drawings_.wanted()) continue;
+      if (!video) {
+        constexpr double kUsualRate = 25;
+        video.emplace(drawings_.place(name, ".avi"), source.fps().value_or(kUsualRate), frame->height, frame->width);
+      }
+      video->write(draw(*frame, item));
+    }
+    if (video) video->close();
+  }
+
+  vision::Image draw(const vision::Image& image, const ImageDetections& item) const {
+    return datasets::draw_detections(image, item.detections, detector_.labels());
+  }
+
+  const Flags& flags_;
+  Detector detector_;
+  DetectionWriter writer_;
+  CocoSink coco_;
+  DrawingFolder drawings_;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+Command detect_command() {
+  return {
+      "detect", "Find objects in images and videos", [](CLI::App& app) -> Action {
+        auto flags = std::make_shared<Flags>();
+        app.description(kHelp);
+        app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth; default: built-in digits");
+        app.add_option("--model", flags->model, "registered model (see `retentive models`)");
+        app.add_option("--labels", flags->labels, "text file of class names, one a line, instead of the model's");
+        app.add_option("--threshold", flags->threshold, "least score of a detection, 0.3 by default")
+            ->check(CLI::Range(0.0, 1.0));
+        app.add_option("--classes", flags->classes, "only these classes: names with commas between")->delimiter(',');
+        app.add_option("--draw", flags->draw, "folder for pictures and videos with what was found drawn in");
+        app.add_flag("--json", flags->json, "one JSON object a line");
+        auto* coco = app.add_option("--coco", flags->coco, "also write a COCO results file");
+        app.add_option("--annotations", flags->annotations,
+                       "COCO annotations whose image and category ids --coco takes")
+            ->needs(coco);
+        app.add_option("--camera", flags->camera, "number of a camera, 0 = the first")->check(CLI::Range(0, 1024));
+        app.add_option("--threads", flags->threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+        add_enum_option(app, "--precision", flags->precision, "number type of the network");
+        app.add_option("--max-megapixels", flags->max_megapixels, "refuse larger images before decoding; 64")
+            ->check(CLI::Range(1e-6, 1e6));
+        app.add_option("paths", flags->paths, "images, videos, folders, quoted patterns, or - for a list on stdin");
+        app.parse_complete_callback([flags] {
+          if (flags->paths.empty() && !flags->camera) throw CLI::RequiredError("paths (or --camera)");
+        });
+        return [flags] { return DetectRun(*flags).run(); };
+      }};
+}
+
+}  // namespace retentive::apps
