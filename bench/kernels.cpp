@@ -1,12 +1,14 @@
-#include <chrono>
 #include <cstdio>
+#include <initializer_list>
 
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
 
+#include <bench/kernel_timing.h>
 #include <bench/kernels.h>
+#include <bench/kernels_boxes.h>
 #include <retention/base/error.h>
 #include <retention/kernels/stream.h>
 #include <retention/ops/attention.h>
@@ -61,19 +63,6 @@ void compare(KernelResult& result, const torch::Tensor& actual, const torch::Ten
   const auto error = (actual.to(at::kDouble) - exact).abs().max().item<double>();
   result.deviation = error / std::max(1.0, exact.abs().max().item<double>());
   result.correct = result.deviation <= bound;
-}
-
-// fn(i) for i = 0, 1, ...
-template <class F>
-Summary time_calls(int repetitions, const F& fn) {
-  std::vector<double> times;
-  for (int i = -5; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    fn(i + 5);
-    const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - start;
-    if (i >= 0) times.push_back(spent.count());
-  }
-  return summarise(times);
 }
 
 KernelResult measure(const Shape& shape, Precision precision, int repetitions) {
@@ -135,16 +124,18 @@ void measure_kernels(const std::string& filter, int threads, int repetitions,
   const c10::InferenceMode inference;
   bool any = false;
   std::string names;
-  const auto run = [&](const auto& shapes) {
+  const auto run = [&](const auto& shapes, std::initializer_list<Precision> precisions) {
     for (const auto& shape : shapes) {
       names += std::string(names.empty() ? "" : ", ") + shape.name;
       if (std::string(shape.name).find(filter) == std::string::npos) continue;
       any = true;
-      for (const auto precision : {Precision::fp32, Precision::bf16}) sink(measure(shape, precision, repetitions));
+      for (const auto precision : precisions) sink(measure(shape, precision, repetitions));
     }
   };
-  run(kShapes);
-  run(kDecodeShapes);
+  run(kShapes, {Precision::fp32, Precision::bf16});
+  run(kDecodeShapes, {Precision::fp32, Precision::bf16});
+  run(kNmsShapes, {Precision::fp32});
+  run(kRoiAlignShapes, {Precision::fp32, Precision::bf16});
   if (any) return;
   throw InvalidArgument("[bench] no kernel's name contains \"" + filter + "\"; there are " + names);
 }
@@ -158,7 +149,7 @@ std::string kernel_json(const KernelResult& result) {
     json["median_us"] = result.microseconds.median;
     json["p10_us"] = result.microseconds.p10;
     json["p90_us"] = result.microseconds.p90;
-    json["gmacs_per_s"] = result.gmacs * 1e6 / result.microseconds.median;
+    if (result.gmacs > 0) json["gmacs_per_s"] = result.gmacs * 1e6 / result.microseconds.median;
   }
   if (result.read_gb > 0) {
     json["read_gb_per_s"] = result.read_gb_per_s;
@@ -169,7 +160,7 @@ std::string kernel_json(const KernelResult& result) {
 
 std::string kernel_text(const KernelResult& result) {
   const std::string precision(enum_name(result.precision));
-  char line[160], bandwidth[64] = "";
+  char line[160], speed[32] = "", bandwidth[64] = "";
   if (!result.correct) {
     std::snprintf(line, sizeof line, "%-28s %-5s  WRONG: deviates by %.1e; no speed measured", result.name.c_str(),
                   precision.c_str(), result.deviation);
@@ -179,9 +170,11 @@ std::string kernel_text(const KernelResult& result) {
     std::snprintf(bandwidth, sizeof bandwidth, ", %.0f %% of the %.1f GB/s that memory gives",
                   100 * result.bandwidth_share(), result.read_gb_per_s);
   }
-  std::snprintf(line, sizeof line, "%-28s %-5s %8.1f us %7.1f GMAC/s  deviates by %.1e", result.name.c_str(),
-                precision.c_str(), result.microseconds.median, result.gmacs * 1e6 / result.microseconds.median,
-                result.deviation);
+  if (result.gmacs > 0) {
+    std::snprintf(speed, sizeof speed, " %7.1f GMAC/s", result.gmacs * 1e6 / result.microseconds.median);
+  }
+  std::snprintf(line, sizeof line, "%-28s %-5s %8.1f us%s  deviates by %.1e", result.name.c_str(), precision.c_str(),
+                result.microseconds.median, speed, result.deviation);
   return std::string(line) + bandwidth;
 }
 

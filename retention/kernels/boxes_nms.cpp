@@ -20,8 +20,8 @@ constexpr Implementation<decltype(&avx2::largest_ious)> kLargest[] = {RETENTIVE_
 
 // Candidates that are decided upon together before the others are compared with those kept of them.
 constexpr int64_t kBlock = 256;
-// Pairs of boxes that are worth another thread.
-constexpr int64_t kPairsPerThread = 1 << 20;
+// Pairs of boxes that are worth another thread: every block ends in a barrier, dear where cores are shared.
+constexpr int64_t kPairsPerThread = 1 << 22;
 
 /// Boxes in the order of falling scores, with their places in it.
 class Candidates {

@@ -92,6 +92,16 @@ TEST_CASE("suppression equals the reference", "[boxes]") {
   }
 }
 
+TEST_CASE("suppression is the same on any number of threads", "[boxes]") {
+  // As many as are shared out; few suppress each other.
+  constexpr int64_t kCount = 40000;
+  const auto boxes = random_boxes(kCount, 3, 20000, 20000), scores = random_scores(kCount, 4);
+  const auto one = suppress(boxes, scores, 0.5f, 1);
+  CHECK(one.size() > 10000);
+  CHECK(one.size() < kCount);
+  for (const int threads : {2, 3}) CHECK((suppress(boxes, scores, 0.5f, threads) == one));
+}
+
 TEST_CASE("suppression by class equals the reference", "[boxes]") {
   for (const int64_t classes : {1, 2, 5, 80}) {
     constexpr int64_t kCount = 2500;

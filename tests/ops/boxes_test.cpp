@@ -23,6 +23,10 @@ class Threads {
 
 Tensor rows(std::vector<float> values, int64_t width = 4) { return torch::tensor(values).view({-1, width}); }
 
+Tensor uniform(at::IntArrayRef shape, uint64_t seed, at::ScalarType dtype = torch::kFloat) {
+  return torch::rand(shape, at::make_generator<at::CPUGeneratorImpl>(seed), torch::TensorOptions().dtype(dtype));
+}
+
 // The usual framework's own sampler on the grid that pasting is defined by; the pixels within one of the box.
 Tensor pasted(const Tensor& mask, const Tensor& box, int64_t height, int64_t width, double threshold) {
   const auto side = [&](int64_t low, int64_t high, int64_t extent) {
@@ -94,13 +98,13 @@ TEST_CASE("boxes are encoded and decoded", "[boxes][coder]") {
   CHECK(deviation(wild, rows({20 - 625, 30 - 0.32f, 20 + 625, 30 + 0.32f})) < 1e-6);
   CHECK(torch::equal(box_decode(box, rows({0, 0, 50, 50}), stds, {{60, 70}}), rows({0, 0, 70, 60})));
 
-  const auto boxes = torch::rand({50, 1, 4}) + torch::tensor({0, 0, 2, 3}),
-             targets = torch::rand({50, 3, 4}) + torch::tensor({-1, 1, 4, 2});
+  const auto boxes = uniform({50, 1, 4}, 1) + torch::tensor({0, 0, 2, 3});
+  const auto targets = uniform({50, 3, 4}, 2) + torch::tensor({-1, 1, 4, 3});
   CHECK(deviation(box_decode(boxes, box_encode(boxes, targets, stds), stds), targets) < 1e-5);
 }
 
 TEST_CASE("decoding has a gradient", "[boxes][coder][grad]") {
-  const auto boxes = torch::rand({6, 4}, torch::kDouble) + torch::tensor({0, 0, 2, 3});
+  const auto boxes = uniform({6, 4}, 2, torch::kDouble) + torch::tensor({0, 0, 2, 3});
   auto deltas = random_tensor({6, 4}, 3, torch::kDouble).requires_grad_();
   const auto factor = random_tensor({6, 4}, 4, torch::kDouble);
   const auto loss = [&](const Tensor& d) { return (box_decode(boxes, d, {0.1, 0.2, 0.3, 0.4}) * factor).sum(); };
@@ -114,9 +118,9 @@ TEST_CASE("decoding has a gradient", "[boxes][coder][grad]") {
 }
 
 TEST_CASE("pasted masks equal the framework's sampler", "[boxes][paste]") {
-  const auto masks = torch::rand({30, 28, 28}, at::make_generator<at::CPUGeneratorImpl>(1));
-  const auto corners = torch::rand({30, 2}, at::make_generator<at::CPUGeneratorImpl>(2)) * 150 - 30;
-  const auto sizes = torch::rand({30, 2}, at::make_generator<at::CPUGeneratorImpl>(3)) * 120 + 0.5;
+  const auto masks = uniform({30, 28, 28}, 1);
+  const auto corners = uniform({30, 2}, 2) * 150 - 30;
+  const auto sizes = uniform({30, 2}, 3) * 120 + 0.5;
   const auto boxes = torch::cat({corners, corners + sizes}, 1);
   for (const double threshold : {0.1, 0.5}) {
     const auto out = paste_masks(masks, boxes, 90, 130, threshold);
@@ -154,7 +158,7 @@ TEST_CASE("operators on boxes refuse what they cannot use", "[boxes]") {
   refuses([&] { batched_nms(boxes, scores, torch::tensor({0, 1}, torch::kInt), 0.5); }, "ids is [2] int");
   refuses([&] { pairwise_iou(boxes, boxes.view({4, 2})); }, "b is [4, 2] float");
   refuses([&] { pairwise_iof(boxes.to(torch::kDouble), boxes); }, "a is [2, 4] double");
-  const auto masks = torch::rand({2, 5, 5});
+  const auto masks = uniform({2, 5, 5}, 1);
   refuses([&] { paste_masks(masks, boxes.slice(0, 0, 1), 9, 9, 0.5); }, "boxes is [1, 4]");
   refuses([&] { paste_masks(masks, boxes, 0, 9, 0.5); }, "the image is 0x9");
   refuses([&] { paste_masks(masks, boxes, 9, 9, -0.1); }, "threshold is -0.1");
