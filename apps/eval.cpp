@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include <apps/command.h>
+#include <apps/eval_coco.h>
 #include <apps/progress.h>
 #include <models/checkpoint.h>
 #include <models/pipelines/builtin_weights.h>
@@ -87,9 +88,11 @@ int eval_classify(const Flags& flags) {
 }  // namespace
 
 Command eval_command() {
-  return {"eval", "Score a model on a labelled set", [](CLI::App& app) -> Action {
+  return {"eval", "Score a model on a labelled set, or the results of a detector", [](CLI::App& app) -> Action {
             auto flags = std::make_shared<Flags>();
             auto* classify = app.add_subcommand("classify", "top-1, top-5, loss, per-class table, confusion matrix");
+            auto* coco = app.add_subcommand("coco", "the twelve COCO numbers and AP per class of a results file");
+            const Action run_coco = set_up_eval_coco(*coco);
             app.require_subcommand(1);
             classify->add_option("--weights", flags->weights,
                                  "weights file (safetensors or .pth); none = the built-in model");
@@ -105,7 +108,7 @@ Command eval_command() {
             classify->add_option("--workers", flags->workers, "threads that read images")->check(CLI::Range(0, 256));
             add_enum_option(*classify, "--precision", flags->precision, "number type of the network");
             classify->add_flag("--json", flags->json, "one line of JSON");
-            return Action([flags] { return eval_classify(*flags); });
+            return Action([flags, coco, run_coco] { return coco->parsed() ? run_coco() : eval_classify(*flags); });
           }};
 }
 

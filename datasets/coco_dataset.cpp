@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <datasets/coco.h>
+#include <datasets/detail/coco_indices.h>
 #include <retention/base/error.h>
 
 namespace retentive::datasets {
@@ -39,6 +40,7 @@ CocoDataset::CocoDataset(const std::filesystem::path& annotations, std::filesyst
 
 CocoDataset::CocoDataset(CocoAnnotations annotations, std::filesystem::path images, const CocoDatasetOptions& options)
     : folder_(std::move(images)), decode_(options.decode) {
+  detail::check_indices(annotations, "coco");
   for (const CocoCategory& category : annotations.categories) {
     class_names_.push_back(category.name);
     category_ids_.push_back(category.id);

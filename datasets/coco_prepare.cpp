@@ -3,6 +3,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include <datasets/detail/coco_indices.h>
 #include <datasets/detail/coco_matches.h>
 #include <retention/base/error.h>
 
@@ -14,6 +15,7 @@ class Preparation {
  public:
   Preparation(const CocoAnnotations& set, std::span<const CocoResult> results, CocoOverlap type)
       : set_(set), results_(results), type_(type), ranks_(set.images.size()) {
+    check_indices(set, "coco_eval");
     std::vector<int64_t> by_id(set.images.size());
     std::iota(by_id.begin(), by_id.end(), int64_t{0});
     std::sort(by_id.begin(), by_id.end(), [&](int64_t a, int64_t b) { return set.images[a].id < set.images[b].id; });
@@ -119,12 +121,21 @@ class Preparation {
     if (!rle && polygons.empty()) {
       throw DataError("[coco_eval] " + what + place + " has no mask; add \"segmentation\" or compare by bbox");
     }
-    RleMask mask = rle ? *rle : rle_from_polygons(polygons, height, width);
+    const RleMask mask = rle ? *rle : filled(polygons, height, width, what + place);
     if (mask.height == height && mask.width == width) return mask;
     throw DataError("[coco_eval] " + what + place + " has a mask of " + std::to_string(mask.height) + " x " +
                     std::to_string(mask.width) + " pixels (height x width) but the image has " +
                     std::to_string(height) + " x " + std::to_string(width) +
                     "; encode the mask at the size of its image");
+  }
+
+  static RleMask filled(const std::vector<std::vector<double>>& polygons, int64_t height, int64_t width,
+                        const std::string& what) {
+    try {
+      return rle_from_polygons(polygons, height, width);
+    } catch (const DataError& error) {
+      throw DataError("[coco_eval] " + what + " has a damaged outline: " + error.what());
+    }
   }
 
   const CocoAnnotations& set_;

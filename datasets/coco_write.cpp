@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include <datasets/coco.h>
+#include <datasets/detail/coco_indices.h>
 #include <datasets/detail/coco_record_json.h>
 #include <datasets/detail/whole_file.h>
 #include <retention/base/error.h>
@@ -50,15 +51,9 @@ void check_annotations(const CocoAnnotations& set) {
   check_ids(set.images, "image");
   check_ids(set.categories, "category");
   check_ids(set.annotations, "annotation");
-  const auto images = static_cast<int64_t>(set.images.size());
-  const auto categories = static_cast<int64_t>(set.categories.size());
+  detail::check_indices(set, "write_coco");
   for (size_t i = 0; i < set.annotations.size(); ++i) {
     const CocoAnnotation& annotation = set.annotations[i];
-    if (annotation.image < 0 || annotation.image >= images || annotation.label < 0 || annotation.label >= categories) {
-      refuse("write_coco", "annotation", static_cast<int64_t>(i),
-             "is of image " + std::to_string(annotation.image) + " and label " + std::to_string(annotation.label) +
-                 "; there are " + std::to_string(images) + " images and " + std::to_string(categories) + " categories");
-    }
     if (!finite(annotation.box) || !(annotation.area >= 0) || !std::isfinite(annotation.area) ||
         !finite(annotation.polygons)) {
       refuse("write_coco", "annotation", static_cast<int64_t>(i),
@@ -108,6 +103,18 @@ json result_json(const CocoResult& result) {
 }
 
 }  // namespace
+
+void detail::check_indices(const CocoAnnotations& set, const char* where) {
+  const auto images = static_cast<int64_t>(set.images.size());
+  const auto categories = static_cast<int64_t>(set.categories.size());
+  for (size_t i = 0; i < set.annotations.size(); ++i) {
+    const int64_t image = set.annotations[i].image, label = set.annotations[i].label;
+    if (image >= 0 && image < images && label >= 0 && label < categories) continue;
+    refuse(where, "annotation", static_cast<int64_t>(i),
+           "is of image " + std::to_string(image) + " and label " + std::to_string(label) + "; there are " +
+               std::to_string(images) + " images and " + std::to_string(categories) + " categories");
+  }
+}
 
 void write_coco(const std::filesystem::path& path, const CocoAnnotations& annotations) {
   check_annotations(annotations);

@@ -151,6 +151,14 @@ TEST_CASE("results that do not belong to the annotations are refused", "[coco]")
   wrong["segmentation"] = {{"size", {4, 6}}, {"counts", {24}}};
   CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::segm),
              Contains("result 0") && Contains("4 x 6") && Contains("image has 40 x 60"));
+  wrong = good;
+  wrong["bbox"] = {1, 1, 1e9, 1};
+  CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::segm),
+             Contains("result 0 of the image with id 7 has a damaged"));
+  CocoAnnotations broken = read_json(small_truth());
+  broken.annotations[1].image = 2;
+  CHECK_THAT(message_of<InvalidArgument>([&] { evaluate_coco(broken, {}, CocoOverlap::bbox); }),
+             Contains("annotation 1 is of image 2 and label 0; there are 2 images"));
   json bare = small_truth();
   bare["annotations"][0].erase("segmentation");
   CHECK_THAT(refusal(bare, good, CocoOverlap::segm),
