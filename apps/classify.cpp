@@ -54,6 +54,7 @@ int classify(const Flags& flags) {
   classifier.classify_each(paths, flags.batch, [&](models::Classification&& item) {
     failed = failed || item.error.has_value();
     progress.hide();
+    if (!item.whole.empty()) std::cerr << "note: " << item.path << " was decoded whole: " << item.whole << "\n";
     writer.write(item);
     progress.advance();
   });
@@ -70,8 +71,11 @@ Command classify_command() {
             app.add_option("--labels", flags->labels, "text file of class names, one a line, instead of the model's");
             app.add_option("--top-k", flags->batch.top_k, "classes to print per image, 5 by default")
                 ->check(CLI::Range(1, 1'000'000));
-            app.add_option("--batch", flags->batch.batch_size, "images run together, 8 by default")
-                ->check(CLI::Range(1, 4096));
+            auto* batch = app.add_option("--batch", flags->batch.batch_size, "images run together, 8 by default")
+                              ->check(CLI::Range(1, 4096));
+            app.add_flag("--stream", flags->batch.stream,
+                         "read each image at its native size in bands of rows, without holding it (ViR models)")
+                ->excludes(batch);
             app.add_option("--threads", flags->threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
             add_enum_option(app, "--precision", flags->precision, "number type of the network");
             app.add_option("--max-megapixels", flags->max_megapixels, "refuse larger images before decoding; 64")

@@ -1,6 +1,5 @@
-#include <cli/program.h>
+#include <cli/arrays.h>
 #include <datasets/files.h>
-#include <models/formats/safetensors.h>
 #include <support/catch.h>
 #include <support/close.h>
 #include <support/fixture_file.h>
@@ -9,28 +8,8 @@ namespace retentive::testing {
 namespace {
 
 using Catch::Matchers::Contains;
-using models::formats::DType;
 using models::formats::SafetensorsFile;
-using models::formats::TensorView;
 using Shape = std::vector<int64_t>;
-
-struct Array {
-  std::string name;
-  Shape shape;
-  std::vector<float> values;
-};
-
-// `counters` become int64 scalars of 0.
-void write_arrays(const std::filesystem::path& path, const std::vector<Array>& arrays,
-                  const std::vector<std::string>& counters = {}) {
-  const int64_t zero = 0;
-  std::vector<TensorView> views;
-  for (const auto& name : counters) views.push_back({name, DType::i64, {}, std::as_bytes(std::span(&zero, 1))});
-  for (const auto& array : arrays) {
-    views.push_back({array.name, DType::f32, array.shape, std::as_bytes(std::span(array.values))});
-  }
-  models::formats::write_safetensors(path, views);
-}
 
 /// Uniform values in [-1, 1), the same for the same seed.
 std::vector<float> noise(int64_t count, uint32_t seed) {
@@ -63,13 +42,6 @@ void write_full_size_weights(const std::filesystem::path& path, const std::strin
   }
   REQUIRE(arrays.size() + counters.size() == description.at("num_state_dict_keys").get<size_t>());
   write_arrays(path, arrays, counters);
-}
-
-ProcessResult run_forward(const std::vector<std::string>& flags, const std::filesystem::path& in,
-                          const std::filesystem::path& out) {
-  std::vector<std::string> arguments = {"forward", "--inputs", in.string(), "--outputs", out.string()};
-  arguments.insert(arguments.end(), flags.begin(), flags.end());
-  return retentive_program(arguments);
 }
 
 TEST_CASE("forward: a fixture's outputs from its weights") {
