@@ -14,15 +14,40 @@ namespace {
 
 constexpr int64_t kCheckedSide = 224;
 
-std::shared_ptr<vision::BackboneImpl> load(const LatencyOptions& options) {
-  if (options.weights.empty()) {
-    auto model = models::build_backbone(models::find_model(options.model).config, /*seed=*/0);
-    model->eval();
-    return model;
+// Boxes that stand before the last suppression in an image full of things.
+constexpr int64_t kCandidates = 300;
+
+std::vector<vision::ImageExtent> whole(const torch::Tensor& images) {
+  return std::vector<vision::ImageExtent>(images.size(0), {images.size(2), images.size(3)});
+}
+
+// A detector without training is as unsure of everything: the threshold that lets as much pass as a trained one would.
+template <class Config>
+Config with_usual_threshold(Config config, const torch::Tensor& image) {
+  Config open = config;
+  open.score_threshold = 0;
+  open.max_detections = kCandidates;
+  const auto model = models::as_detector(models::build(open, /*seed=*/0), "bench");
+  model->eval();
+  const auto scores = model->detect(image, whole(image)).front().scores;
+  if (scores.size(0) == kCandidates) config.score_threshold = scores[-1].template item<double>();
+  return config;
+}
+
+std::shared_ptr<torch::nn::Module> load(const LatencyOptions& options, const torch::Tensor& image) {
+  if (!options.weights.empty()) {
+    models::ModelChoice choice;
+    if (!options.model.empty()) choice.name = options.model;
+    return models::load_model(options.weights, choice).model;
   }
-  models::ModelChoice choice;
-  if (!options.model.empty()) choice.name = options.model;
-  return models::as_backbone(models::load_model(options.weights, choice).model, options.weights);
+  auto config = models::find_model(options.model).config;
+  if (auto* retinanet = std::get_if<vision::RetinanetConfig>(&config))
+    *retinanet = with_usual_threshold(*retinanet, image);
+  if (auto* mask_rcnn = std::get_if<vision::MaskRcnnConfig>(&config))
+    *mask_rcnn = with_usual_threshold(*mask_rcnn, image);
+  auto model = models::build(config, /*seed=*/0);
+  model->eval();
+  return model;
 }
 
 // max|a-b| / max(1, max|b|).
@@ -38,7 +63,7 @@ double tolerance(Precision precision) {
 
 }  // namespace
 
-LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options), model_(load(options)) {
+LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options) {
   if (options_.threads > 0) at::set_num_threads(options_.threads);
   options_.threads = at::get_num_threads();
   const c10::InferenceMode inference;
@@ -48,16 +73,31 @@ LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options), m
     return torch::randn({batch, channels, height, width}, generator);
   };
   const auto checked = random(1, std::min(options.height, kCheckedSide), std::min(options.width, kCheckedSide));
-  const auto plain = model_->forward_features(checked).to(torch::kFloat).clone();
+  image_ = random(options.batch, options.height, options.width);
+  model_ = load(options, image_.slice(0, 0, 1));
+  detector_ = dynamic_cast<vision::DetectorImpl*>(model_.get());
+  if (detector_ == nullptr) backbone_ = models::as_backbone(model_, options.model).get();
+  const auto plain = features(checked).to(torch::kFloat).clone();
   nn::prepare_inference(*model_, {.precision = options.precision});
-  deviation_ = deviation_of(model_->forward_features(checked).to(torch::kFloat), plain);
+  deviation_ = deviation_of(features(checked).to(torch::kFloat), plain);
   if (!(deviation_ <= tolerance(options.precision))) {
     throw StateError("[bench] " + options.model + " prepared in " + std::string(enum_name(options.precision)) +
                      " deviates from the plain model by " + std::to_string(deviation_) + " (at most " +
                      std::to_string(tolerance(options.precision)) +
                      " is accepted): no speed is measured of a wrong result; run scripts/test.sh");
   }
-  image_ = random(options.batch, options.height, options.width);
+}
+
+torch::Tensor LatencyBench::features(const torch::Tensor& image) {
+  return detector_ != nullptr ? detector_->forward_pyramid(image).front() : backbone_->forward_features(image);
+}
+
+void LatencyBench::pass() {
+  if (detector_ == nullptr) {
+    backbone_->forward(image_);
+  } else {
+    detector_->detect(image_, whole(image_));
+  }
 }
 
 std::vector<double> LatencyBench::run(int repetitions) {
@@ -65,7 +105,7 @@ std::vector<double> LatencyBench::run(int repetitions) {
   std::vector<double> milliseconds;
   for (int i = 0; i < repetitions; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    model_->forward(image_);
+    pass();
     const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
     milliseconds.push_back(spent.count());
   }
@@ -78,8 +118,13 @@ std::map<std::string, OpProfile::Row> LatencyBench::profile(int repetitions) {
   return profile.rows();
 }
 
-double LatencyBench::macs() const {
-  return static_cast<double>(options_.batch) * static_cast<double>(model_->macs(options_.height, options_.width));
+double LatencyBench::macs() {
+  if (backbone_ != nullptr) {
+    return static_cast<double>(options_.batch) * static_cast<double>(backbone_->macs(options_.height, options_.width));
+  }
+  double giga = 0;
+  for (const auto& [operation, row] : profile(1)) giga += row.gmacs;
+  return 1e9 * giga;
 }
 
 namespace {

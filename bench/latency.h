@@ -14,10 +14,12 @@
 #include <retention/base/op_profile.h>
 #include <retention/base/precision.h>
 #include <vision/backbone.h>
+#include <vision/detection/detector.h>
 
 namespace retentive::bench {
 
-/// What is timed: forward passes of one prepared model on one image batch.
+/// What is timed: forward passes of one prepared model on one image batch; of a detector up to its detections. With
+/// initial weights its score threshold is set so that some 300 boxes reach the last suppression.
 struct LatencyOptions {
   std::string model = "rmt_t";
   std::string weights;  ///< file; empty = initial weights from seed 0
@@ -43,15 +45,21 @@ class RETENTIVE_API LatencyBench {
   /// Time by operation, summed over `repetitions` forward passes.
   std::map<std::string, OpProfile::Row> profile(int repetitions);
 
-  /// Multiply-accumulates of one forward pass of the batch.
-  double macs() const;
+  /// Multiply-accumulates of one forward pass of the batch; of a detector as its operations count them.
+  double macs();
   /// Largest deviation of the prepared from the plain model, in the project's metric.
   double deviation() const { return deviation_; }
   const LatencyOptions& options() const { return options_; }
 
  private:
   LatencyOptions options_;
-  std::shared_ptr<vision::BackboneImpl> model_;
+  void pass();
+  /// What prepared and plain models are compared by: the last map of a backbone, the finest of a detector's pyramid.
+  torch::Tensor features(const torch::Tensor& image);
+
+  std::shared_ptr<torch::nn::Module> model_;
+  vision::BackboneImpl* backbone_ = nullptr;  ///< the model, if it is one
+  vision::DetectorImpl* detector_ = nullptr;  ///< likewise
   torch::Tensor image_;
   double deviation_ = 0;
 };

@@ -22,6 +22,8 @@ std::vector<std::pair<std::string, OpProfile::Row>> by_time(const LatencyResult&
   return rows;
 }
 
+bool is_stage(const std::string& operation) { return operation.starts_with(kStagePrefix); }
+
 Json read_result(const std::string& path) {
   std::ifstream in(path);
   if (!in)
@@ -63,6 +65,11 @@ std::string latency_json(const LatencyResult& result) {
                {"machine", machine_json(result.machine)},
                {"times_ms", result.times_ms}};
   for (const auto& [operation, row] : by_time(result)) {
+    if (is_stage(operation)) {
+      json["stages"].push_back(
+          {{"stage", operation.substr(std::string_view(kStagePrefix).size())}, {"ms", row.milliseconds}});
+      continue;
+    }
     json["profile"].push_back(
         {{"operation", operation}, {"calls", row.calls}, {"ms", row.milliseconds}, {"gmacs", row.gmacs}});
   }
@@ -86,9 +93,19 @@ std::string latency_text(const LatencyResult& result) {
   text += machine_text(result.machine);
   if (result.profile.empty()) return text;
   double total = 0;
-  for (const auto& [operation, row] : result.profile) total += row.milliseconds;
+  const auto rows = by_time(result);
+  if (std::any_of(rows.begin(), rows.end(), [](const auto& row) { return is_stage(row.first); })) {
+    text += "\n      ms  share  stage\n";
+  }
+  for (const auto& [operation, row] : rows) {
+    if (!is_stage(operation)) continue;
+    text += format("%8.3f  %4.1f%%  %s\n", row.milliseconds, 100 * row.milliseconds / result.summary.median,
+                   operation.c_str() + std::string_view(kStagePrefix).size());
+  }
   text += "\n      ms  share  calls  GMAC/s  operation\n";
-  for (const auto& [operation, row] : by_time(result)) {
+  for (const auto& [operation, row] : rows) {
+    if (is_stage(operation)) continue;
+    total += row.milliseconds;
     text +=
         format("%8.3f  %4.1f%%  %5lld  %6.0f  %s\n", row.milliseconds, 100 * row.milliseconds / result.summary.median,
                static_cast<long long>(row.calls), row.gmacs * 1e3 / row.milliseconds, operation.c_str());

@@ -1,4 +1,5 @@
 #include <models/mask_rcnn.h>
+#include <retention/base/op_profile.h>
 
 namespace retentive::models {
 namespace {
@@ -64,8 +65,9 @@ vision::Losses MaskRcnnImpl::head_losses(const std::vector<torch::Tensor>& pyram
 
 std::vector<vision::DetectedObjects> MaskRcnnImpl::head_detect(const std::vector<torch::Tensor>& pyramid,
                                                                const std::vector<vision::ImageExtent>& extents) {
-  const auto outputs = rpn_head_->forward(pyramid);
-  return roi_head_->detect(pyramid, rpn_head_->proposals(pyramid, outputs, extents), extents);
+  const auto outputs = timed_stage("proposal head", [&] { return rpn_head_->forward(pyramid); });
+  const auto proposals = timed_stage("proposals", [&] { return rpn_head_->proposals(pyramid, outputs, extents); });
+  return roi_head_->detect(pyramid, proposals, extents);
 }
 
 void MaskRcnnImpl::initialize_heads(at::Generator generator) {

@@ -35,6 +35,9 @@ class RETENTIVE_API OpProfile {
   std::map<std::string, Row> rows_;
 };
 
+/// Begins the names of parts of a model, whose times contain those of operations.
+inline constexpr const char* kStagePrefix = "stage ";
+
 /// Times its own scope for the active profile; costs one load when there is none. `name()` gives the operation.
 template <class Name>
 class OpTimer {
@@ -56,5 +59,12 @@ class OpTimer {
   double macs_;
   std::chrono::steady_clock::time_point start_;
 };
+
+/// What `run` returns, timed as a stage.
+template <class Run>
+auto timed_stage(const char* stage, const Run& run) {
+  const OpTimer timer([stage] { return kStagePrefix + std::string(stage); }, 0);
+  return run();
+}
 
 }  // namespace retentive

@@ -1,4 +1,5 @@
 #include <retention/base/error.h>
+#include <retention/base/op_profile.h>
 #include <retention/nn/norm.h>
 #include <retention/ops/detail/shape_text.h>
 #include <vision/detection/detector.h>
@@ -16,14 +17,6 @@ struct BackboneBuilder {
 };
 
 bool has_stages(const BackboneConfig& config) { return std::holds_alternative<RmtConfig>(config); }
-
-std::vector<nn::BatchNormImpl*> batch_norms(torch::nn::Module& module) {
-  std::vector<nn::BatchNormImpl*> norms;
-  for (const auto& part : module.modules()) {
-    if (auto* norm = part->as<nn::BatchNormImpl>()) norms.push_back(norm);
-  }
-  return norms;
-}
 
 }  // namespace
 
@@ -59,8 +52,10 @@ void DetectorImpl::check(const torch::Tensor& images, const std::vector<ImageExt
   }
 }
 
-std::vector<torch::Tensor> DetectorImpl::pyramid(const torch::Tensor& images) {
-  return neck_->forward(backbone_->forward_intermediates(images, stages_, Layout::nhwc));
+std::vector<torch::Tensor> DetectorImpl::forward_pyramid(const torch::Tensor& images) {
+  const auto maps =
+      timed_stage("backbone", [&] { return backbone_->forward_intermediates(images, stages_, Layout::nhwc); });
+  return timed_stage("neck", [&] { return neck_->forward(maps); });
 }
 
 Losses DetectorImpl::losses(const torch::Tensor& images, const std::vector<ImageExtent>& extents,
@@ -83,13 +78,13 @@ Losses DetectorImpl::losses(const torch::Tensor& images, const std::vector<Image
                           std::to_string(num_classes()) + (has_masks() ? ", and masks [n, H, W]," : "") +
                           " are accepted");
   }
-  return head_losses(pyramid(images), extents, targets);
+  return head_losses(forward_pyramid(images), extents, targets);
 }
 
 std::vector<DetectedObjects> DetectorImpl::detect(const torch::Tensor& images,
                                                   const std::vector<ImageExtent>& extents) {
   check(images, extents);
-  return head_detect(pyramid(images), extents);
+  return head_detect(forward_pyramid(images), extents);
 }
 
 void DetectorImpl::initialize(at::Generator generator) {
@@ -123,20 +118,24 @@ void DetectorImpl::freeze_layers(int64_t layers) {
   for (auto& item : backbone_->named_parameters()) {
     if (backbone_->layer_of(item.key()) < layers) item.value().set_requires_grad(false);
   }
+  freeze_norms_of(layers);
 }
 
-void DetectorImpl::freeze_norms() {
-  norms_frozen_ = true;
-  for (auto* norm : batch_norms(*backbone_)) {
+void DetectorImpl::freeze_norms() { freeze_norms_of(backbone_->num_layers()); }
+
+void DetectorImpl::freeze_norms_of(int64_t layers) {
+  for (const auto& part : backbone_->named_modules("", false)) {
+    auto* norm = part.value()->as<nn::BatchNormImpl>();
+    if (norm == nullptr || backbone_->layer_of(part.key()) >= layers) continue;
     for (auto& parameter : norm->parameters()) parameter.set_requires_grad(false);
     norm->eval();
+    frozen_norms_.push_back(norm);
   }
 }
 
 void DetectorImpl::train(bool on) {
   Module::train(on);
-  if (!norms_frozen_) return;
-  for (auto* norm : batch_norms(*backbone_)) norm->eval();
+  for (auto* norm : frozen_norms_) norm->eval();
 }
 
 }  // namespace retentive::vision

@@ -28,6 +28,9 @@ class RETENTIVE_API DetectorImpl : public torch::nn::Module {
   /// What is in each image. Throws InvalidArgument when numbers or shapes do not fit.
   std::vector<DetectedObjects> detect(const torch::Tensor& images, const std::vector<ImageExtent>& extents);
 
+  /// The feature pyramid that the heads read: [B, h, w, C], fine to coarse.
+  std::vector<torch::Tensor> forward_pyramid(const torch::Tensor& images);
+
   virtual int64_t num_classes() const = 0;
   /// Whether detections and targets have masks.
   virtual bool has_masks() const = 0;
@@ -44,7 +47,8 @@ class RETENTIVE_API DetectorImpl : public torch::nn::Module {
   /// rest by whether they are decayed.
   std::vector<ParameterGroup> parameter_groups(double layer_decay, double backbone_scale) const;
 
-  /// The first `layers` layers of the backbone (BackboneImpl::layer_of) learn nothing from now on.
+  /// The first `layers` layers of the backbone (BackboneImpl::layer_of) learn nothing from now on, and their batch
+  /// norms keep their statistics.
   void freeze_layers(int64_t layers);
   /// The batch norms of the backbone keep their statistics and learn nothing from now on.
   void freeze_norms();
@@ -68,13 +72,13 @@ class RETENTIVE_API DetectorImpl : public torch::nn::Module {
   const NeckImpl& neck() const { return *neck_; }
 
  private:
-  std::vector<torch::Tensor> pyramid(const torch::Tensor& images);
   void check(const torch::Tensor& images, const std::vector<ImageExtent>& extents) const;
+  void freeze_norms_of(int64_t layers);
 
   std::shared_ptr<BackboneImpl> backbone_;
   std::vector<int64_t> stages_;
   std::shared_ptr<NeckImpl> neck_;
-  bool norms_frozen_ = false;
+  std::vector<nn::BatchNormImpl*> frozen_norms_;  // parts of the backbone
 };
 
 }  // namespace retentive::vision

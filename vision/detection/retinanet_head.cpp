@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string>
 
+#include <retention/base/op_profile.h>
 #include <retention/ops/boxes.h>
 #include <vision/detection/losses.h>
 #include <vision/detection/matcher.h>
@@ -114,13 +115,15 @@ Losses RetinaNetHeadImpl::losses(const std::vector<torch::Tensor>& pyramid, cons
 
 std::vector<DetectedObjects> RetinaNetHeadImpl::detect(const std::vector<torch::Tensor>& pyramid,
                                                        const std::vector<ImageExtent>& extents) {
-  const auto outputs = forward(pyramid);
-  const auto anchors = anchors_.grids(pyramid);
-  std::vector<DetectedObjects> found;
-  for (size_t i = 0; i < extents.size(); ++i) {
-    found.push_back(detect_one(outputs, anchors, static_cast<int64_t>(i), extents[i]));
-  }
-  return found;
+  const auto outputs = timed_stage("head", [&] { return forward(pyramid); });
+  return timed_stage("decoding, suppression", [&] {
+    const auto anchors = anchors_.grids(pyramid);
+    std::vector<DetectedObjects> found;
+    for (size_t i = 0; i < extents.size(); ++i) {
+      found.push_back(detect_one(outputs, anchors, static_cast<int64_t>(i), extents[i]));
+    }
+    return found;
+  });
 }
 
 DetectedObjects RetinaNetHeadImpl::detect_one(const std::vector<DenseOutput>& outputs,

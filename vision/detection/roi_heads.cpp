@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <retention/base/op_profile.h>
 #include <retention/ops/boxes.h>
 #include <vision/detection/matcher.h>
 #include <vision/detection/roi_heads.h>
@@ -79,7 +80,16 @@ torch::Tensor RoiHeadsImpl::mask_loss(const std::vector<torch::Tensor>& pyramid,
 std::vector<DetectedObjects> RoiHeadsImpl::detect(const std::vector<torch::Tensor>& pyramid,
                                                   const std::vector<torch::Tensor>& proposals,
                                                   const std::vector<ImageExtent>& extents) {
-  const auto [logits, deltas] = bbox_head_->forward(pooler_.pool(pyramid, proposals, options_.box_pool));
+  const auto regions = timed_stage("box regions", [&] { return pooler_.pool(pyramid, proposals, options_.box_pool); });
+  const auto [logits, deltas] = timed_stage("box head", [&] { return bbox_head_->forward(regions); });
+  auto found = timed_stage("decoding, suppression", [&] { return select(logits, deltas, proposals, extents); });
+  if (options_.masks) timed_stage("masks", [&] { return add_masks(pyramid, found); });
+  return found;
+}
+
+std::vector<DetectedObjects> RoiHeadsImpl::select(const torch::Tensor& logits, const torch::Tensor& deltas,
+                                                  const std::vector<torch::Tensor>& proposals,
+                                                  const std::vector<ImageExtent>& extents) const {
   const auto K = options_.num_classes;
   const auto scores = logits.softmax(1).slice(1, 0, K);  // [n, K]
   std::vector<DetectedObjects> found;
@@ -92,7 +102,6 @@ std::vector<DetectedObjects> RoiHeadsImpl::detect(const std::vector<torch::Tenso
     found.push_back(select_detections(boxes.view({n, K, 4}), scores.slice(0, first, first + n), options_.limits));
     first += n;
   }
-  if (options_.masks) add_masks(pyramid, found);
   return found;
 }
 

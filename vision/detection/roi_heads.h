@@ -106,6 +106,10 @@ class RETENTIVE_API RoiHeadsImpl : public torch::nn::Module {
   Sample sample_proposals(const torch::Tensor& proposals, const DetectionTarget& target) const;
   torch::Tensor mask_loss(const std::vector<torch::Tensor>& pyramid, const std::vector<Sample>& samples,
                           const std::vector<DetectionTarget>& targets);
+  /// Detections of each image from the box head's outputs for its proposals.
+  std::vector<DetectedObjects> select(const torch::Tensor& logits, const torch::Tensor& deltas,
+                                      const std::vector<torch::Tensor>& proposals,
+                                      const std::vector<ImageExtent>& extents) const;
   void add_masks(const std::vector<torch::Tensor>& pyramid, std::vector<DetectedObjects>& found);
 
   Options options_;
