@@ -17,8 +17,8 @@ struct FramePosition {
 };
 
 /// Writes detections one image at a time: a line as text (`path: 2 objects: 7 98.1% [12 30 60 88], ...`), or JSON
-/// (`{"path", "detections": [{"box", "label", "index", "score", "mask"?}]}` with boxes as x0 y0 x1 y1 and masks as COCO's
-/// runs, or `{"path", "error"}`).
+/// (`{"path", "detections": [{"box", "label", "index", "score", "mask"?}]}` with boxes as x0 y0 x1 y1 and masks as
+/// COCO's runs, or `{"path", "error"}`).
 class DetectionWriter {
  public:
   /// Errors of single images go to `errors` in the text format, else into the records on `out`.

@@ -6,6 +6,7 @@
 
 #include <apps/command.h>
 #include <apps/eval_coco.h>
+#include <apps/eval_detect.h>
 #include <apps/progress.h>
 #include <models/checkpoint.h>
 #include <models/pipelines/builtin_weights.h>
@@ -93,6 +94,8 @@ Command eval_command() {
             auto* classify = app.add_subcommand("classify", "top-1, top-5, loss, per-class table, confusion matrix");
             auto* coco = app.add_subcommand("coco", "the twelve COCO numbers and AP per class of a results file");
             const Action run_coco = set_up_eval_coco(*coco);
+            auto* detect = app.add_subcommand("detect", "a detector on an annotated set: the same numbers");
+            const Action run_detect = set_up_eval_detect(*detect);
             app.require_subcommand(1);
             classify->add_option("--weights", flags->weights,
                                  "weights file (safetensors or .pth); none = the built-in model");
@@ -108,7 +111,10 @@ Command eval_command() {
             classify->add_option("--workers", flags->workers, "threads that read images")->check(CLI::Range(0, 256));
             add_enum_option(*classify, "--precision", flags->precision, "number type of the network");
             classify->add_flag("--json", flags->json, "one line of JSON");
-            return Action([flags, coco, run_coco] { return coco->parsed() ? run_coco() : eval_classify(*flags); });
+            return Action([flags, coco, run_coco, detect, run_detect] {
+              if (coco->parsed()) return run_coco();
+              return detect->parsed() ? run_detect() : eval_classify(*flags);
+            });
           }};
 }
 

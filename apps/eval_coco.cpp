@@ -4,7 +4,6 @@
 
 #include <apps/eval_coco.h>
 #include <apps/text.h>
-#include <datasets/coco_eval.h>
 
 #include <nlohmann/json.hpp>
 
@@ -19,27 +18,6 @@ struct Flags {
   bool json = false;
 };
 
-std::string evaluation_json(const datasets::CocoEval& evaluation) {
-  nlohmann::ordered_json json = {{"stats", evaluation.stats}, {"per_class", nlohmann::ordered_json::array()}};
-  for (const auto& score : evaluation.per_class) {
-    json["per_class"].push_back({{"category_id", score.category_id}, {"name", score.name}, {"ap", score.ap}});
-  }
-  return json.dump() + "\n";
-}
-
-std::string evaluation_text(const datasets::CocoEval& evaluation) {
-  std::string text = stats_text(evaluation) + "\n";
-  size_t width = 8;
-  for (const auto& score : evaluation.per_class) width = std::max(width, score.name.size() + 2);
-  text += padded("class", width) + "    AP\n";
-  for (const auto& score : evaluation.per_class) {
-    char ap[16];
-    std::snprintf(ap, sizeof(ap), "%6.3f", score.ap);
-    text += padded(score.name, width) + (score.ap < 0 ? "     -" : ap) + "\n";
-  }
-  return text;
-}
-
 int eval_coco(const Flags& flags) {
   const auto annotations = datasets::read_coco(flags.annotations);
   const auto results = datasets::read_coco_results(flags.results);
@@ -52,12 +30,33 @@ int eval_coco(const Flags& flags) {
                  flags.annotations.c_str());
   }
   const auto evaluation = datasets::evaluate_coco(annotations, results, flags.type, {.threads = flags.threads});
-  const auto text = flags.json ? evaluation_json(evaluation) : evaluation_text(evaluation);
+  const auto text = flags.json ? coco_evaluation_json(evaluation) : coco_evaluation_text(evaluation);
   std::fputs(text.c_str(), stdout);
   return kSuccess;
 }
 
 }  // namespace
+
+std::string coco_evaluation_json(const datasets::CocoEval& evaluation) {
+  nlohmann::ordered_json json = {{"stats", evaluation.stats}, {"per_class", nlohmann::ordered_json::array()}};
+  for (const auto& score : evaluation.per_class) {
+    json["per_class"].push_back({{"category_id", score.category_id}, {"name", score.name}, {"ap", score.ap}});
+  }
+  return json.dump() + "\n";
+}
+
+std::string coco_evaluation_text(const datasets::CocoEval& evaluation) {
+  std::string text = stats_text(evaluation) + "\n";
+  size_t width = 8;
+  for (const auto& score : evaluation.per_class) width = std::max(width, score.name.size() + 2);
+  text += padded("class", width) + "    AP\n";
+  for (const auto& score : evaluation.per_class) {
+    char ap[16];
+    std::snprintf(ap, sizeof(ap), "%6.3f", score.ap);
+    text += padded(score.name, width) + (score.ap < 0 ? "     -" : ap) + "\n";
+  }
+  return text;
+}
 
 Action set_up_eval_coco(CLI::App& app) {
   auto flags = std::make_shared<Flags>();

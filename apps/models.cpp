@@ -27,9 +27,7 @@ std::string head_name(const ModelRow& row) {
     std::string operator()(const vision::VirConfig& config) const { return std::string(enum_name(config.pool)); }
     std::string operator()(const models::RetnetConfig&) const { return "language"; }
     std::string operator()(const vision::RetinanetConfig&) const { return "boxes"; }
-    std::string operator()(const vision::MaskRcnnConfig& config) const {
-      return config.masks ? "boxes, masks" : "boxes";
-    }
+    std::string operator()(const vision::MaskRcnnConfig& mask) const { return mask.masks ? "boxes, masks" : "boxes"; }
   };
   return std::visit(Namer{}, row.config);
 }

@@ -33,7 +33,7 @@ VirConfig with_patch(VirConfig config, int64_t patch) {
 }
 
 VirConfig vir_nano() {
-  VirConfig config = vir(128, 6, 4, 0.05);
+  VirConfig config = vir(128, 8, 4, 0.1);
   config.image_size = {28, 28};
   config.patch_size = 4;
   config.in_channels = 1;

@@ -24,20 +24,6 @@ std::vector<double> softmax(const float* logits, int64_t count) {
   return values;
 }
 
-// The names of all classes: `given` when there are any, checked against the model, else "class <index>".
-std::vector<std::string> class_names(const std::vector<std::string>& given, const std::string& origin,
-                                     const std::string& whose, int64_t classes) {
-  if (!given.empty() && static_cast<int64_t>(given.size()) != classes) {
-    throw ConfigError("[labels] " + whose + std::to_string(given.size()) + " labels but " + origin + " has " +
-                      std::to_string(classes) + " classes; give one label per class, in the order of the classes");
-  }
-  std::vector<std::string> names = given;
-  for (auto index = static_cast<int64_t>(names.size()); index < classes; ++index) {
-    names.push_back("class " + std::to_string(index));
-  }
-  return names;
-}
-
 void check_top_k(int64_t top_k) {
   if (top_k >= 1) return;
   throw InvalidArgument("[classify] top_k is " + std::to_string(top_k) + "; at least 1 is accepted");
@@ -88,9 +74,7 @@ class Classifier::Impl {
       throw ConfigError("[classify] " + model_.origin() +
                         " holds a model without classifier; use weights with a head, or FeatureExtractor");
     }
-    const bool own = options.labels.empty();
-    labels_ = class_names(own ? model_.card().labels : options.labels, model_.origin(),
-                          own ? "the card holds " : "the caller gives ", classes);
+    labels_ = class_names(options.labels, model_.card(), model_.origin(), classes);
   }
 
   const ImageModel& model() const { return model_; }
@@ -175,11 +159,8 @@ Classifier Classifier::from_default(const ClassifierOptions& options) {
 
 Classifier Classifier::from_name(const std::string& name, const ClassifierOptions& options) {
   const ModelRow& row = find_model(name);
-  if (find_builtin_weights(row.name) != nullptr) {
-    return Classifier(std::make_unique<Impl>(ImageModel::from_builtin(row.name, options), options));
-  }
-  throw ConfigError("[classify] " + row.name + " has no weights built in; its weights: " + row.weights_note +
-                    "; give a weights file instead of the name (--weights FILE.safetensors, Classifier::from_file)");
+  require_builtin(row, "classify", "Classifier");
+  return Classifier(std::make_unique<Impl>(ImageModel::from_builtin(row.name, options), options));
 }
 
 Classifier::Classifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,59 +1,25 @@
 #include <datasets/image_io.h>
 #include <datasets/transforms.h>
-#include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/detail/image_model.h>
-#include <models/registry.h>
 #include <retention/base/error.h>
-#include <retention/nn/inference.h>
 #include <vision/vir_stream.h>
 
 namespace retentive::models {
-namespace {
-
-ModelChoice choice_of(const PipelineOptions& options) {
-  ModelChoice choice;
-  if (!options.model.empty()) choice.name = options.model;
-  return choice;
-}
-
-void check_card(const ModelCard& card, const std::string& origin) {
-  if (!card.preprocessing) {
-    throw ConfigError("[weights] " + origin +
-                      " does not say how images are preprocessed; convert it with `retentive convert --model NAME`, "
-                      "which writes that into the file");
-  }
-  datasets::check_preprocessing(*card.preprocessing);
-  const auto given = static_cast<int64_t>(card.preprocessing->mean.size());
-  if (given != in_channels(*card.config)) {
-    throw ConfigError("[weights] " + origin + ": the preprocessing feeds " + std::to_string(given) +
-                      " channels (entries of mean) but the model has in_channels = " +
-                      std::to_string(in_channels(*card.config)) + "; both must be equal: write the file anew");
-  }
-}
-
-}  // namespace
 
 ImageModel ImageModel::from_file(const std::filesystem::path& weights, const PipelineOptions& options) {
-  check_options(options, "weights");
-  return {load_model(weights, choice_of(options)), weights.string(), options};
+  return {ImageNetwork::from_file(weights, options), options};
 }
 
 ImageModel ImageModel::from_builtin(std::string_view model, const PipelineOptions& options) {
-  check_options(options, "weights");
-  const auto checkpoint = read_builtin_checkpoint(model, "weights");
-  return {load_model(checkpoint, choice_of(options)), checkpoint.path, options};
+  return {ImageNetwork::from_builtin(model, options), options};
 }
 
-ImageModel::ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options)
-    : network_(as_backbone(loaded.model, loaded.card.name)),
-      card_(std::move(loaded.card)),
-      origin_(std::move(origin)),
+ImageModel::ImageModel(ImageNetwork network, const PipelineOptions& options)
+    : network_(as_backbone(network.module, network.card.name)),
+      card_(std::move(network.card)),
+      origin_(std::move(network.origin)),
       threads_(options.threads),
-      max_pixels_(options.max_pixels) {
-  check_card(card_, origin_);
-  network_->eval();
-  nn::prepare_inference(*network_, {.precision = options.precision});
-}
+      max_pixels_(options.max_pixels) {}
 
 vision::Image ImageModel::decode(const std::filesystem::path& path) const {
   return datasets::decode_image(path, {.max_pixels = max_pixels_});

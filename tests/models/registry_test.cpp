@@ -27,7 +27,8 @@ TEST_CASE("every row is sound") {
     CHECK_NOTHROW(validate(row.config));
     CHECK(parse_model_config(model_config_json(row.config), row.name) == row.config);
     CHECK(parse_preprocessing(preprocessing_json(row.preprocessing), row.name) == row.preprocessing);
-    CHECK((row.kind() == ModelKind::language || static_cast<int64_t>(row.preprocessing.mean.size()) == in_channels(row.config)));
+    CHECK((row.kind() == ModelKind::language ||
+           static_cast<int64_t>(row.preprocessing.mean.size()) == in_channels(row.config)));
     CHECK(row.preprocessing.resize_shorter >= row.preprocessing.crop[0]);
     CHECK_FALSE(row.description.empty());
     CHECK_FALSE(row.weights_note.empty());

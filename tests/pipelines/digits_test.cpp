@@ -54,7 +54,7 @@ TEST_CASE("the built-in model reads at least 19 of the 20 sample pictures") {
   CHECK(right >= 19);
 }
 
-TEST_CASE("the built-in ViR gives one class in every form, right for at least 98 % of the test digits") {
+TEST_CASE("the built-in ViR gives one class in every form, right for at least 98.5 % of the test digits") {
   const auto loaded = models::load_model(models::read_builtin_checkpoint("vir_nano", "test"));
   auto& vir = dynamic_cast<vision::VirImpl&>(*loaded.model);
   const datasets::Mnist digits(kAssets / "digits/t1k-images-idx3-ubyte.gz",
@@ -79,7 +79,7 @@ TEST_CASE("the built-in ViR gives one class in every form, right for at least 98
   int64_t right = 0;
   for (int64_t i = 0; i < digits.size(); ++i) right += expected[static_cast<size_t>(i)] == digits.label(i) ? 1 : 0;
   WARN("test digits right by vir_nano: " << right << " of 1000");
-  CHECK(right >= 980);
+  CHECK(right >= 985);
   nn::prepare_inference(vir, {.precision = Precision::int8});
   const auto quantised = classes({});
   int64_t same = 0;

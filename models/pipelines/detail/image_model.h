@@ -7,7 +7,7 @@
 #include <torch/torch.h>
 
 #include <datasets/row_reader.h>
-#include <models/checkpoint.h>
+#include <models/pipelines/detail/image_network.h>
 #include <models/pipelines/options.h>
 #include <vision/backbone.h>
 #include <vision/structures.h>
@@ -45,7 +45,7 @@ class ImageModel {
 
  private:
   std::shared_ptr<vision::VirImpl> streamable() const;
-  ImageModel(LoadedModel loaded, std::string origin, const PipelineOptions& options);
+  ImageModel(ImageNetwork network, const PipelineOptions& options);
 
   std::shared_ptr<vision::BackboneImpl> network_;
   ModelCard card_;
