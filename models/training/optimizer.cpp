@@ -116,6 +116,7 @@ void OptimizerConfig::validate() const {
   require(momentum >= 0 && momentum < 1, "momentum", momentum, "from 0 to less than 1");
   require(std::isfinite(weight_decay) && weight_decay >= 0, "weight_decay", weight_decay, "0 or more");
   require(layer_decay > 0 && layer_decay <= 1, "layer_decay", layer_decay, "above 0, at most 1");
+  require(backbone_scale > 0 && backbone_scale <= 1000, "backbone_scale", backbone_scale, "above 0, at most 1000");
   require(std::isfinite(clip_grad_norm) && clip_grad_norm >= 0, "clip_grad_norm", clip_grad_norm, "0 or more");
 }
 

@@ -81,6 +81,18 @@ void validate_labels(const DataSection& data) {
           "remove data.tokenizer");
 }
 
+// What only detectors know.
+void refuse_detector_fields(const RunConfig& config) {
+  require(config.model.frozen_layers == 0 && !config.model.freeze_norms,
+          "model.frozen_layers or model.freeze_norms is set", "they go with detectors (data.kind \"coco\")",
+          "remove them");
+  require(config.optimizer.backbone_scale == 1,
+          "optimizer.backbone_scale is " + std::to_string(config.optimizer.backbone_scale),
+          "1 for models that are no detectors", "remove it, or use optimizer.layer_decay");
+  require(config.detection_augment == datasets::DetectionAugment{}, "detection_augment is set",
+          "it goes with data.kind \"coco\"", "remove it");
+}
+
 void validate_coco(const RunConfig& config) {
   const auto& data = config.data;
   require(!data.train_labels.empty() && !data.validation.empty() && !data.validation_labels.empty(),
@@ -88,6 +100,10 @@ void validate_coco(const RunConfig& config) {
           "coco needs a folder of images and an annotation file for training and for validation", "set all of them");
   require(data.classes.empty() && data.tokenizer.empty(), "data.classes or data.tokenizer is set",
           "the annotations name their categories", "remove them");
+  require(config.model.frozen_layers >= 0, "model.frozen_layers is " + std::to_string(config.model.frozen_layers),
+          "0 or more layers", "set model.frozen_layers");
+  require(config.model.form == Form::auto_ && config.model.chunk == 0, "model.form or model.chunk is set",
+          "detectors choose the form themselves", "remove them");
   require(to_json_value(config.augment) == to_json_value(datasets::AugmentConfig{}), "augment is set",
           "detectors have detection_augment", "move what you need there");
   datasets::check_detection_augment(config.detection_augment);
@@ -135,8 +151,12 @@ void RunConfig::validate() const {
           "set model.chunk");
   validate_data(data);
   if (text) validate_text(*this);
-  if (data.kind == DataKind::coco) validate_coco(*this);
-  if (!text && data.kind != DataKind::coco) validate_labels(data);
+  if (data.kind == DataKind::coco) {
+    validate_coco(*this);
+  } else {
+    refuse_detector_fields(*this);
+    if (!text) validate_labels(data);
+  }
   datasets::check_augment(augment);
   optimizer.validate();
   Schedule(schedule, optimizer.lr, 1);

@@ -34,7 +34,7 @@ struct Scores {
 /// where both are), then by smaller loss.
 RETENTIVE_API bool better(const Scores& ours, const Scores& theirs);
 
-/// "top-1 93.20 % (loss 0.2110)", "box AP 0.471 (AP50 0.688), mask AP 0.426", "1.932 bits/byte (loss 3.4000)".
+/// "top-1 93.20 % (loss 0.2110)", "box AP 0.471 (AP50 0.688), mask AP 0.426", "1.9320 bits/byte (loss 3.4000)".
 RETENTIVE_API std::string scores_text(const Scores& scores);
 
 }  // namespace retentive::models

@@ -55,8 +55,8 @@ struct TrainResult {
   std::filesystem::path state_path;  ///< what resume() continues from
 };
 
-/// A training run of a classifier or language model. Same configuration, threads and data give the same bits, resumed
-/// or not.
+/// A training run of a classifier, detector or language model. Same configuration, threads and data give the same
+/// bits, resumed or not.
 ///
 /// In run.output_dir it keeps best.safetensors (weights with card), last.state.safetensors, log.jsonl (one line an
 /// epoch) and config.json.
