@@ -95,8 +95,9 @@ class CocoSink {
   void add(const ImageDetections& item) {
     ++position_;
     if (path_.empty() || item.error) return;
+    const auto id = image_id(item.path);
     for (auto detection : item.detections) {
-      results_.push_back(models::to_coco(std::move(detection), image_id(item.path), category_ids_));
+      results_.push_back(models::to_coco(std::move(detection), id, category_ids_));
     }
   }
 
@@ -177,9 +178,9 @@ class DetectRun {
       throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
     }
     if (!images.empty()) detect_images(expand_image_paths(images, std::cin));
-    for (const auto& video : videos) detect_video(video, datasets::FrameSource::open(fs::path(video)));
+    for (const auto& video : videos) detect_video(video);
     if (flags_.camera) {
-      detect_video("camera " + std::to_string(*flags_.camera), datasets::FrameSource::open(*flags_.camera));
+      detect_frames("camera " + std::to_string(*flags_.camera), datasets::FrameSource::open(*flags_.camera));
     }
     coco_.write();
     return failed_ ? kSomeFailed : kSuccess;
@@ -200,7 +201,19 @@ class DetectRun {
     });
   }
 
-  void detect_video(const std::string& name, datasets::FrameSource source) {
+  void detect_video(const std::string& path) {
+    try {
+      detect_frames(path, datasets::FrameSource::open(fs::path(path)));
+    } catch (const DataError& error) {
+      failed_ = true;
+      ImageDetections item;
+      item.path = path;
+      item.error = models::ItemError{error.kind(), error.what()};
+      writer_.write(item);
+    }
+  }
+
+  void detect_frames(const std::string& name, datasets::FrameSource source) {
     InterruptScope interrupt;
     std::optional<datasets::VideoWriter> video;
     while (!interrupt.requested()) {
@@ -233,33 +246,34 @@ class DetectRun {
 }  // namespace
 
 Command detect_command() {
-  return {
-      "detect", "Find objects in images and videos", [](CLI::App& app) -> Action {
-        auto flags = std::make_shared<Flags>();
-        app.description(kHelp);
-        app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth; default: built-in digits");
-        app.add_option("--model", flags->model, "registered model (see `retentive models`)");
-        app.add_option("--labels", flags->labels, "text file of class names, one a line, instead of the model's");
-        app.add_option("--threshold", flags->threshold, "least score of a detection, 0.3 by default")
-            ->check(CLI::Range(0.0, 1.0));
-        app.add_option("--classes", flags->classes, "only these classes: names with commas between")->delimiter(',');
-        app.add_option("--draw", flags->draw, "folder for pictures and videos with what was found drawn in");
-        app.add_flag("--json", flags->json, "one JSON object a line");
-        auto* coco = app.add_option("--coco", flags->coco, "also write a COCO results file");
-        app.add_option("--annotations", flags->annotations,
-                       "COCO annotations whose image and category ids --coco takes")
-            ->needs(coco);
-        app.add_option("--camera", flags->camera, "number of a camera, 0 = the first")->check(CLI::Range(0, 1024));
-        app.add_option("--threads", flags->threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
-        add_enum_option(app, "--precision", flags->precision, "number type of the network");
-        app.add_option("--max-megapixels", flags->max_megapixels, "refuse larger images before decoding; 64")
-            ->check(CLI::Range(1e-6, 1e6));
-        app.add_option("paths", flags->paths, "images, videos, folders, quoted patterns, or - for a list on stdin");
-        app.parse_complete_callback([flags] {
-          if (flags->paths.empty() && !flags->camera) throw CLI::RequiredError("paths (or --camera)");
-        });
-        return [flags] { return DetectRun(*flags).run(); };
-      }};
+  return {"detect", "Find objects in images and videos", [](CLI::App& app) -> Action {
+            auto flags = std::make_shared<Flags>();
+            app.description(kHelp);
+            app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth; default: built-in digits");
+            app.add_option("--model", flags->model, "registered model (see `retentive models`)");
+            app.add_option("--labels", flags->labels, "text file of class names, one a line, instead of the model's");
+            app.add_option("--threshold", flags->threshold, "least score of a detection, 0.3 by default")
+                ->check(CLI::Range(0.0, 1.0));
+            app.add_option("--classes", flags->classes, "only these classes: names with commas between")
+                ->delimiter(',')
+                ->allow_extra_args(false);
+            app.add_option("--draw", flags->draw, "folder for pictures and videos with what was found drawn in");
+            app.add_flag("--json", flags->json, "one JSON object a line");
+            auto* coco = app.add_option("--coco", flags->coco, "also write a COCO results file");
+            app.add_option("--annotations", flags->annotations,
+                           "COCO annotations whose image and category ids --coco takes")
+                ->needs(coco);
+            app.add_option("--camera", flags->camera, "number of a camera, 0 = the first")->check(CLI::Range(0, 1024));
+            app.add_option("--threads", flags->threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
+            add_enum_option(app, "--precision", flags->precision, "number type of the network");
+            app.add_option("--max-megapixels", flags->max_megapixels, "refuse larger images before decoding; 64")
+                ->check(CLI::Range(1e-6, 1e6));
+            app.add_option("paths", flags->paths, "images, videos, folders, quoted patterns, or - for a list on stdin");
+            app.parse_complete_callback([flags] {
+              if (flags->paths.empty() && !flags->camera) throw CLI::RequiredError("paths (or --camera)");
+            });
+            return [flags] { return DetectRun(*flags).run(); };
+          }};
 }
 
 }  // namespace retentive::apps

@@ -45,13 +45,12 @@ class Detector::Impl {
  public:
   Impl(ImageNetwork network, const DetectorOptions& options)
       : network_(std::move(network)),
-        detector_(as_detector(network_.module, network_.card.name)),
+        detector_(as_detector(network_.module, network_.origin)),
         threads_(options.threads),
         max_pixels_(options.max_pixels),
         score_threshold_(options.score_threshold) {
     if (!(score_threshold_ >= 0 && score_threshold_ <= 1)) {
-      throw InvalidArgument("[detect] score_threshold is " + std::to_string(score_threshold_) +
-                            "; 0 to 1 is accepted");
+      throw InvalidArgument("[detect] score_threshold is " + std::to_string(score_threshold_) + "; 0 to 1 is accepted");
     }
     datasets::check_detection_preprocessing(preprocessing());
     labels_ = class_names(options.labels, network_.card, network_.origin, detector_->num_classes());
@@ -63,8 +62,8 @@ class Detector::Impl {
     auto input = datasets::detection_input(image, preprocessing(), vision::DetectorImpl::kSizeDivisor);
     const auto tensor = torch::from_blob(input.values.data(), {1, input.channels, input.height, input.width});
     const auto objects = detector_->detect(tensor, {{input.resized.height, input.resized.width}}).front();
-    auto detections = to_detections(filtered(objects), {input.resized, image.height, image.width},
-                                    detector_->mask_threshold());
+    auto detections =
+        to_detections(filtered(objects), {input.resized, image.height, image.width}, detector_->mask_threshold());
     return detections;
   }
 
@@ -115,8 +114,7 @@ class Detector::Impl {
     } catch (const Error& error) {
       failed.error = ItemError{error.kind(), error.what()};
     } catch (const std::bad_alloc&) {
-      failed.error =
-          ItemError{"DataError", "[detect] " + path.string() + " does not fit into memory; scale it down"};
+      failed.error = ItemError{"DataError", "[detect] " + path.string() + " does not fit into memory; scale it down"};
     }
     return failed;
   }
