@@ -166,6 +166,15 @@ TEST_CASE("optimizer settings out of range are refused by field", "[optimizer]")
   config = {};
   config.weight_decay = -1;
   CHECK_THROWS_AS(config.validate(), ConfigError);
+  config = {};
+  for (const double scale : {0.001, 1.0, 1000.0}) {
+    config.backbone_scale = scale;
+    CHECK_NOTHROW(config.validate());
+  }
+  for (const double scale : {0.0, -1.0, 1001.0, static_cast<double>(NAN)}) {
+    config.backbone_scale = scale;
+    CHECK_THROWS_WITH(config.validate(), Catch::Contains("optimizer.backbone_scale"));
+  }
 }
 
 }  // namespace retentive::models

@@ -50,7 +50,7 @@ TEST_CASE("wrong configurations are refused by key", "[run_config]") {
   CHECK_THROWS_WITH(parse({"model.name=test_rmtt"}), Contains("test_rmt"));
   CHECK_THROWS_WITH(parse({"model.name="}), Contains("neither"));
   CHECK_THROWS_WITH(parse({"model.config={\"family\":\"rmt\"}"}), Contains("both"));
-  CHECK_THROWS_WITH(parse({"data.kind=coco"}), Contains("coco") && Contains("image_folder"));
+  CHECK_THROWS_WITH(parse({"data.kind=voc"}), Contains("voc") && Contains("coco") && Contains("image_folder"));
   CHECK_THROWS_WITH(parse({"data.kind=mnist"}), Contains("train_labels"));
   CHECK_THROWS_WITH(parse({"data.validation="}), Contains("no validation set"));
   CHECK_THROWS_WITH(parse({"data.validation_fraction=0.2"}), Contains("a validation set and a fraction"));
@@ -61,6 +61,54 @@ TEST_CASE("wrong configurations are refused by key", "[run_config]") {
   CHECK_THROWS_WITH(parse({"augment.label_smoothing=2"}), Contains("label_smoothing"));
   CHECK_THROWS_WITH(parse({"schedule.warmup_epochs=300"}), Contains("warmup_epochs"));
   CHECK_THROWS_AS(read_run_config("/nonexistent/run.json"), ConfigError);
+}
+
+TEST_CASE("configurations of detectors are refused by key", "[run_config]") {
+  const std::vector<std::string> coco = {"model.name=test_mask_rcnn", "data.kind=coco", "data.train_labels=t.json",
+                                         "data.validation_labels=v.json"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    auto overrides = coco;
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    return parse(overrides);
+  };
+  const auto config = with({"model.frozen_layers=2", "model.freeze_norms=true", "optimizer.backbone_scale=0.1",
+                            "detection_augment.shorter_sides=[480,512]", "schedule.kind=step",
+                            "schedule.steps=[200,280]", "schedule.step_factor=0.2"});
+  CHECK(config.model.frozen_layers == 2);
+  CHECK(config.model.freeze_norms);
+  CHECK(config.optimizer.backbone_scale == 0.1);
+  CHECK(config.detection_augment.shorter_sides == std::vector<int64_t>{480, 512});
+  CHECK(config.schedule.steps == std::vector<int64_t>{200, 280});
+  CHECK(run_config_json(parse_run_config(run_config_json(config), "again")) == run_config_json(config));
+  CHECK(first_difference(config, with({}))->name == "model.frozen_layers");
+
+  CHECK_THROWS_WITH(with({"data.train_labels="}), Contains("data.train_labels") && Contains("coco"));
+  CHECK_THROWS_WITH(with({"data.validation_labels="}), Contains("data.validation_labels"));
+  CHECK_THROWS_WITH(with({"data.validation=", "data.validation_fraction=0.1"}), Contains("for validation"));
+  CHECK_THROWS_WITH(with({"data.classes=[\"a\"]"}), Contains("data.classes"));
+  CHECK_THROWS_WITH(with({"augment.hflip=0.5"}), Contains("detection_augment"));
+  CHECK_THROWS_WITH(with({"detection_augment.hflip=2"}), Contains("hflip"));
+  CHECK_THROWS_WITH(with({"model.frozen_layers=-1"}), Contains("model.frozen_layers is -1"));
+  CHECK_THROWS_WITH(with({"model.form=chunkwise"}), Contains("model.form"));
+  CHECK_THROWS_WITH(with({"model.chunk=8"}), Contains("model.chunk"));
+  CHECK_THROWS_WITH(with({"optimizer.backbone_scale=0"}), Contains("optimizer.backbone_scale"));
+  CHECK_THROWS_WITH(with({"schedule.kind=step"}), Contains("schedule.steps"));
+}
+
+TEST_CASE("what only detectors know is refused for other data", "[run_config]") {
+  for (const auto& kind :
+       {std::vector<std::string>{"data.kind=image_folder"},
+        std::vector<std::string>{"data.kind=mnist", "data.train_labels=t", "data.validation_labels=v"},
+        std::vector<std::string>{"data.kind=text", "model.name=test_retnet"}}) {
+    CHECK_NOTHROW(parse(kind));
+    for (const std::string field : {"model.frozen_layers=1", "model.frozen_layers=-1", "model.freeze_norms=true",
+                                    "optimizer.backbone_scale=0.1", "detection_augment.hflip=0"}) {
+      auto overrides = kind;
+      overrides.push_back(field);
+      INFO(kind.front() << " " << field);
+      CHECK_THROWS_WITH(parse(overrides), Contains(field.substr(0, field.find('.'))) && Contains("remove"));
+    }
+  }
 }
 
 TEST_CASE("the difference between two runs is named, free fields do not count", "[run_config]") {

@@ -1,5 +1,6 @@
 #include <support/catch.h>
 
+#include <training/run_bits.h>
 #include <training/synthetic.h>
 
 #include <cmath>
@@ -7,7 +8,6 @@
 #include <datasets/image_io.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
-#include <models/tensor_io.h>
 #include <models/training/data.h>
 #include <models/training/evaluation.h>
 #include <models/training/trainer.h>
@@ -21,21 +21,12 @@ namespace {
 namespace fs = std::filesystem;
 using Catch::Contains;
 using testing::file_bytes;
+using testing::run_and_stop;
 using testing::synthetic_run;
 using testing::TemporaryFolder;
+using testing::trained_bits;
 
 constexpr int64_t kStepsPerEpoch = 6;  // 192 images, 32 a batch
-
-// Tensors and counters, without the configuration, whose output folder differs between runs.
-std::string trained_bits(const std::string& output) {
-  const auto file = read_tensors(fs::path(output) / "last.state.safetensors");
-  std::string bits = file.metadata.at("retentive.run_counters");
-  for (const auto& [name, tensor] : file.tensors) {
-    bits += name;
-    bits.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
-  }
-  return bits + file_bytes(fs::path(output) / "best.safetensors");
-}
 
 // Everything that draws random numbers is on.
 RunConfig random_run(const TemporaryFolder& folder, const std::string& output) {
@@ -45,15 +36,6 @@ RunConfig random_run(const TemporaryFolder& folder, const std::string& output) {
   config.augment.mixup = 0.2;
   config.augment.cutmix = 0.5;
   return config;
-}
-
-TrainResult run_and_stop(const RunConfig& config, int64_t after_steps, bool resume = false) {
-  Trainer trainer(config);
-  if (resume) trainer.resume();
-  std::atomic<bool> stop = false;
-  TrainCallbacks callbacks;
-  callbacks.step = [&, done = int64_t{0}](const StepReport&) mutable { stop = ++done == after_steps; };
-  return trainer.run(callbacks, &stop);
 }
 
 }  // namespace
@@ -80,7 +62,7 @@ TEST_CASE("a tiny set is learned, and the best weights are what was measured", "
   options.preprocessing = loaded.card.preprocessing.value();
   const auto metrics = evaluate(*as_backbone(loaded.model, "best"), *set, 3, options);
   CHECK(metrics.top1() == result.counters.best.scores.top1);
-  CHECK(metrics.loss() == Approx(result.counters.best.scores.loss).epsilon(1e-6));
+  CHECK(metrics.loss() == Approx(result.counters.best.scores.loss.value()).epsilon(1e-6));
 
   std::ifstream log(fs::path(config.run.output_dir) / "log.jsonl");
   int64_t lines = 0;
