@@ -1,6 +1,7 @@
 #include <models/training/initial_weights.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include <models/checkpoint.h>
 #include <retention/base/error.h>
@@ -31,7 +32,7 @@ std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, c
   if (!whole) {
     for (auto& tensor : checkpoint.tensors) tensor.name.insert(0, kBackbone);
   }
-  const auto match = match_state(detector, checkpoint.tensors);
+  auto match = match_state(detector, checkpoint.tensors);
   const bool fits = !match.loaded.empty() && std::all_of(match.missing.begin(), match.missing.end(), may_be_missing) &&
                     std::none_of(match.reshaped.begin(), match.reshaped.end(),
                                  [](const Mismatch& mismatch) { return of_backbone(mismatch.name); });
@@ -46,6 +47,9 @@ std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, c
   std::vector<std::string> fresh = match.missing, notes;
   for (const auto& mismatch : match.reshaped) fresh.push_back(mismatch.name);
   if (!fresh.empty()) notes.push_back(listed("left fresh", fresh));
+  if (!whole) {
+    for (auto& name : match.unexpected) name.erase(0, std::strlen(kBackbone));
+  }
   if (!match.unexpected.empty()) notes.push_back(listed("left out of the file", match.unexpected));
   return notes;
 }

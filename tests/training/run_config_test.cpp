@@ -124,10 +124,14 @@ TEST_CASE("the difference between two runs is named, free fields do not count", 
   CHECK(first_difference(base, parse({"run.seed=1"}))->name == "run.seed");
 }
 
-TEST_CASE("the shipped configuration is valid", "[run_config]") {
-  const auto config = read_run_config(std::string(RETENTIVE_SOURCE_DIR) + "/configs/digits.json");
-  CHECK(config.model.name == "rmt_nano");
-  CHECK(config.data.kind == DataKind::mnist);
+TEST_CASE("the shipped configurations are valid", "[run_config]") {
+  const std::filesystem::path folder = std::string(RETENTIVE_SOURCE_DIR) + "/configs";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    INFO(entry.path());
+    CHECK_NOTHROW(read_run_config(entry.path()));
+  }
+  CHECK(read_run_config(folder / "digits.json").model.name == "rmt_nano");
+  CHECK(read_run_config(folder / "digits_detector.json").data.kind == DataKind::coco);
 }
 
 TEST_CASE("a part of the training set is kept for validation", "[run_data]") {
