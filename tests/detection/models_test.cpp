@@ -9,6 +9,7 @@
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
 #include <support/tensors.h>
+#include <vision/detection/retinanet_head.h>
 
 namespace retentive::models {
 namespace {
