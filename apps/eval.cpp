@@ -51,6 +51,12 @@ std::shared_ptr<const datasets::Dataset> open_data(const Flags& flags, const mod
       return models::open_dataset(flags.kind, flags.data);
     throw ConfigError("[eval classify] image_folder needs --data FOLDER, and neither --images nor --labels");
   }
+  if (flags.kind != models::DataKind::mnist) {
+    throw ConfigError(
+        "[eval classify] --kind is " + std::string(enum_name(flags.kind)) +
+        ", which holds no labelled images; image_folder and mnist are accepted; detectors: `retentive eval "
+        "detect`, language models: `retentive perplexity`");
+  }
   if (flags.data.empty() && !flags.images.empty() && !flags.labels.empty()) {
     return models::open_dataset(flags.kind, flags.images, flags.labels, card.labels);
   }

@@ -90,9 +90,14 @@ TEST_CASE("wrong arguments and files give a message and nothing else", "[cli]") 
   CHECK(printed.exit_code == 0);
   CHECK(nlohmann::json::parse(printed.out)["run"]["seed"] == 5);
   CHECK(program({"eval"}).exit_code == 2);
-  const auto kind = program({"eval", "classify", "--kind", "coco"});
+  const auto kind = program({"eval", "classify", "--kind", "voc"});
   CHECK(kind.exit_code == 2);
   CHECK_THAT(kind.err, Contains("image_folder"));
+  for (const std::string other : {"coco", "text"}) {
+    const auto refused = program({"eval", "classify", "--kind", other, "--images", "a", "--labels", "b"});
+    CHECK(refused.exit_code == 1);
+    CHECK_THAT(refused.err, Contains("--kind is " + other) && Contains("image_folder and mnist"));
+  }
   const auto weights = program({"eval", "classify", "--model", "rmt_t", "--data", folder / "x"});
   CHECK(weights.exit_code == 1);
   CHECK_THAT(weights.err, Contains("rmt_t") && Contains("--weights"));
