@@ -5,6 +5,7 @@
 
 #include <datasets/detection_loader.h>
 #include <models/detection/detections.h>
+#include <models/eval_mode.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -36,8 +37,7 @@ std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector,
                                                  const DetectDatasetOptions& options) {
   check_classes(detector, dataset);
   const torch::NoGradGuard no_grad;
-  const bool training = detector.is_training();
-  if (training) detector.eval();
+  const EvalMode mode(detector);
   datasets::DetectionLoaderOptions loading;
   loading.batch_size = 1;
   loading.workers = options.workers;
@@ -59,7 +59,6 @@ std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector,
     }
     if (options.progress) options.progress(++done, dataset.size());
   }
-  if (training) detector.train();
   return results;
 }
 

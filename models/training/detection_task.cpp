@@ -6,6 +6,7 @@
 #include <models/detection/detect_dataset.h>
 #include <models/registry.h>
 #include <models/training/initial_weights.h>
+#include <models/training/run_model.h>
 #include <models/training/task.h>
 #include <retention/base/error.h>
 
@@ -34,12 +35,6 @@ vision::DetectionTarget target_of(const datasets::DetectionItem& item, bool mask
   return target;
 }
 
-// Architecture and preprocessing of the run, fitted to the classes of the data.
-struct DetectorSetup {
-  ModelConfig config;
-  vision::Preprocessing preprocessing;
-};
-
 // Gives a detector the classes of its data.
 struct ClassFitter {
   int64_t classes;
@@ -53,21 +48,12 @@ struct ClassFitter {
   }
 };
 
-DetectorSetup setup_of(const RunConfig& run, int64_t classes) {
-  DetectorSetup setup;
-  if (run.model.config) {
-    setup.config = *run.model.config;
-  } else {
-    const auto& row = find_model(run.model.name);
-    setup = {row.config, row.preprocessing};
-  }
-  if (run.preprocessing) setup.preprocessing = *run.preprocessing;
-  std::visit(ClassFitter{classes}, setup.config);
-  datasets::check_detection_preprocessing(setup.preprocessing);
-  if (static_cast<int64_t>(setup.preprocessing.mean.size()) == in_channels(setup.config)) return setup;
-  throw ConfigError("[train] preprocessing.mean has " + std::to_string(setup.preprocessing.mean.size()) +
-                    " entries and the model takes " + std::to_string(in_channels(setup.config)) +
-                    " channels; they must be equal; set preprocessing or in_channels of the backbone");
+Architecture detector_of(const RunConfig& run, int64_t classes) {
+  auto result = architecture_of(run);
+  std::visit(ClassFitter{classes}, result.config);
+  check_input(result);
+  datasets::check_detection_preprocessing(result.preprocessing);
+  return result;
 }
 
 class DetectionTask final : public TrainingTask {
@@ -77,7 +63,7 @@ class DetectionTask final : public TrainingTask {
         train_(run.data.train_labels, run.data.train, {.skip_empty = true}),
         truth_(datasets::read_coco(run.data.validation_labels)),
         validation_(truth_, run.data.validation),
-        setup_(setup_of(run, static_cast<int64_t>(train_.class_names().size()))),
+        setup_(detector_of(run, static_cast<int64_t>(train_.class_names().size()))),
         model_(as_detector(build(setup_.config, static_cast<uint64_t>(run.run.seed)), "train")),
         loader_(train_, loader_options()) {
     if (train_.class_names() != validation_.class_names()) {
@@ -165,7 +151,7 @@ class DetectionTask final : public TrainingTask {
   datasets::CocoDataset train_;
   datasets::CocoAnnotations truth_;
   datasets::CocoDataset validation_;
-  DetectorSetup setup_;
+  Architecture setup_;
   std::shared_ptr<vision::DetectorImpl> model_;
   datasets::DetectionLoader loader_;
   std::vector<std::string> notes_;

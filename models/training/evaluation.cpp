@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <datasets/loader.h>
-#include <models/training/eval_mode.h>
+#include <models/eval_mode.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {

@@ -5,10 +5,10 @@
 
 #include <datasets/text.h>
 #include <models/checkpoint.h>
+#include <models/eval_mode.h>
 #include <models/generation/perplexity.h>
 #include <models/registry.h>
 #include <models/tokenizers/tokenizer.h>
-#include <models/training/eval_mode.h>
 #include <models/training/task.h>
 #include <retention/base/error.h>
 

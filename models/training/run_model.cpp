@@ -64,24 +64,32 @@ void set_form(vision::BackboneImpl& model, const ModelSection& section) {
 
 }  // namespace
 
-RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
-  RunModel result;
-  if (config.model.config) {
-    result.config = *config.model.config;
+Architecture architecture_of(const RunConfig& run) {
+  Architecture result;
+  if (run.model.config) {
+    result.config = *run.model.config;
   } else {
-    const auto& row = find_model(config.model.name);
-    result.config = row.config;
-    result.preprocessing = row.preprocessing;
+    const auto& row = find_model(run.model.name);
+    result = {row.config, row.preprocessing};
   }
-  if (config.preprocessing) result.preprocessing = *config.preprocessing;
-  std::visit([num_classes](auto& model) { fit_classes(model, num_classes); }, result.config);
-  datasets::check_preprocessing(result.preprocessing);
-  const auto channels = static_cast<int64_t>(result.preprocessing.mean.size());
-  if (channels != in_channels(result.config)) {
-    throw ConfigError("[train] preprocessing.mean has " + std::to_string(channels) + " entries and the model takes " +
-                      std::to_string(in_channels(result.config)) +
-                      " channels; they must be equal; set preprocessing or in_channels of model.config");
-  }
+  if (run.preprocessing) result.preprocessing = *run.preprocessing;
+  return result;
+}
+
+void check_input(const Architecture& architecture) {
+  datasets::check_preprocessing(architecture.preprocessing);
+  const auto channels = static_cast<int64_t>(architecture.preprocessing.mean.size());
+  if (channels == in_channels(architecture.config)) return;
+  throw ConfigError("[train] preprocessing.mean has " + std::to_string(channels) + " entries and the model takes " +
+                    std::to_string(in_channels(architecture.config)) +
+                    " channels; they must be equal; set preprocessing or in_channels of model.config");
+}
+
+RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
+  auto architecture = architecture_of(config);
+  std::visit([num_classes](auto& model) { fit_classes(model, num_classes); }, architecture.config);
+  check_input(architecture);
+  RunModel result{std::move(architecture.config), std::move(architecture.preprocessing), nullptr, {}};
   result.model = build_backbone(result.config, static_cast<uint64_t>(config.run.seed));
   set_form(*result.model, config.model);
   if (!config.model.weights.empty()) result.notes = load_initial_weights(*result.model, config.model.weights);

@@ -12,6 +12,19 @@
 
 namespace retentive::models {
 
+/// What a run says of its model: a registry row or an inline configuration, and how images become its input.
+struct Architecture {
+  ModelConfig config;
+  vision::Preprocessing preprocessing;
+};
+
+/// Throws ConfigError for an unknown name.
+Architecture architecture_of(const RunConfig& run);
+
+/// Throws ConfigError for channels that do not fit the preprocessing, InvalidArgument for a preprocessing that cannot
+/// be.
+void check_input(const Architecture& architecture);
+
 /// The model of a run, fitted to the classes of its data.
 struct RunModel {
   ModelConfig config;

@@ -199,7 +199,7 @@ TEST_CASE("presets have the published names, shapes and counts", "[retnet]") {
 
 TEST_CASE("counted and built parameters agree for every small language row", "[retnet]") {
   for (const auto& row : models::model_rows()) {
-    if (row.kind() != ModelKind::language || !row.is_test()) continue;
+    if (row.kind() != models::ModelKind::language || !row.is_test()) continue;
     INFO(row.name);
     CHECK(models::count_parameters(*models::build_uninitialized(row.config)) == models::count_parameters(row.config));
   }
@@ -208,7 +208,7 @@ TEST_CASE("counted and built parameters agree for every small language row", "[r
 TEST_CASE("forms agree on every language row, with a carried state", "[retnet]") {
   WorstDeviation worst("language rows, forms");
   for (const auto& row : models::model_rows()) {
-    if (row.kind() != ModelKind::language || !row.is_test()) continue;
+    if (row.kind() != models::ModelKind::language || !row.is_test()) continue;
     const auto model = models::as_language_model(models::build(row.config, 3), row.name);
     model->eval();
     const torch::NoGradGuard no_grad;
