@@ -45,7 +45,7 @@ int train(const Flags& flags) {
 }  // namespace
 
 Command train_command() {
-  return {"train", "Train or fine-tune a classifier or language model from a run configuration",
+  return {"train", "Train or fine-tune a classifier, detector or language model from a run configuration",
           [](CLI::App& app) -> Action {
             auto flags = std::make_shared<Flags>();
             app.add_option("--config", flags->config,

@@ -9,7 +9,7 @@
 
 namespace retentive::models {
 
-/// Class names of a label set by class index: "imagenet1k" or "digits"; none for the empty name.
+/// Class names of a label set by class index: "imagenet1k", "coco" or "digits"; none for the empty name.
 /// Throws ConfigError for another name.
 RETENTIVE_API std::vector<std::string> label_set(std::string_view name);
 

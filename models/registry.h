@@ -21,7 +21,7 @@ struct ModelRow {
   std::string name;
   ModelConfig config;
   vision::Preprocessing preprocessing;
-  std::string labels;  ///< label set of its classes: "imagenet1k", "digits", or empty
+  std::string labels;  ///< label set of its classes: "imagenet1k", "coco", "digits", or empty
   std::string description;
   std::optional<double> published_top1;               ///< percent, ImageNet-1k validation
   std::optional<double> published_ap = std::nullopt;  ///< percent, box AP on COCO val2017
