@@ -134,7 +134,8 @@ std::vector<ModelRow> detail::detector_rows(const std::vector<ModelRow>& rows) {
   std::vector<ModelRow> list;
   add_published(list, rows);
   list.push_back(detector_row("mask_rcnn_rmt_nano", mask_rcnn_nano(), small_scene(),
-                              "small Mask R-CNN, trained on handwritten digits in photographs", "none yet"));
+                              "small Mask R-CNN, trained on handwritten digits in photographs",
+                              "ships with this repository: the model that detect uses without flags"));
   list.back().labels = "digits";
   const auto backbone = headless(rows, "test_rmt_backbone");
   VirConfig vir = std::get<VirConfig>(

@@ -6,8 +6,9 @@
 #include <retention/base/error.h>
 
 // Files of assets/models and the models they are of; CMakeLists.txt names the same files.
-#define RETENTIVE_FOR_EACH_BUILTIN(f) \
-  f(rmt_nano, rmt_nano_digits) f(retnet_nano, retnet_nano_shakespeare) f(vir_nano, vir_nano_digits)
+#define RETENTIVE_FOR_EACH_BUILTIN(f)                                                               \
+  f(rmt_nano, rmt_nano_digits) f(retnet_nano, retnet_nano_shakespeare) f(vir_nano, vir_nano_digits) \
+      f(mask_rcnn_rmt_nano, mask_rcnn_rmt_nano_digits)
 
 #define RETENTIVE_DECLARE(model, file)                                                     \
   extern const std::byte retentive_##file##_begin[] __attribute__((visibility("hidden"))); \
