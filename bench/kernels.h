@@ -3,7 +3,7 @@
 #include <functional>
 #include <string>
 
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <retention/base/export.h>
 #include <retention/base/precision.h>
 

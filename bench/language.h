@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <bench/machine.h>
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <retention/base/export.h>
 
 namespace retentive::bench {

@@ -9,7 +9,7 @@
 #include <torch/torch.h>
 
 #include <bench/machine.h>
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <retention/base/export.h>
 #include <retention/base/op_profile.h>
 #include <retention/base/precision.h>

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <bench/latency.h>
-#include <bench/machine_json.h>
+#include <bench/report/machine_json.h>
 #include <retention/base/error.h>
 
 namespace retentive::bench {

@@ -13,7 +13,7 @@
 #include <torch/version.h>
 
 #include <bench/machine.h>
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <models/version.h>
 #include <retention/base/bfloat16.h>
 #include <retention/base/cpu_isa.h>
@@ -78,8 +78,6 @@ double pingpong_ns() {
   second.join();
   return nanoseconds / kTrips;
 }
-
-const char* cache_state(double nanoseconds) { return nanoseconds <= 250 ? "fast" : "slow"; }
 
 Machine describe_machine() {
   Machine machine;

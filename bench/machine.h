@@ -1,24 +1,10 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
+#include <bench/report/machine.h>
 #include <retention/base/export.h>
 #include <retention/base/precision.h>
 
 namespace retentive::bench {
-
-/// What a measurement was taken on.
-struct Machine {
-  std::string cpu;  ///< model name
-  std::string isa;  ///< that kernels run on
-  int64_t cores = 0;
-  std::string retentive;
-  std::string libtorch;
-  std::string onednn;
-  double load = 0;         ///< one-minute load average
-  double pingpong_ns = 0;  ///< see pingpong_ns()
-};
 
 RETENTIVE_API Machine describe_machine();
 
@@ -26,9 +12,6 @@ RETENTIVE_API Machine describe_machine();
 /// machines move between a state with a shared last-level cache (60-180 ns) and one without (over 300 ns), and
 /// whatever runs on two threads is 20-50 % slower in the second.
 RETENTIVE_API double pingpong_ns();
-
-/// "fast" up to 250 ns, else "slow".
-RETENTIVE_API const char* cache_state(double pingpong_ns);
 
 /// Multiply-accumulates per second, in units of 1e9, of one large packed matrix product (1024 x 1024 x 1024): the peak
 /// that shares refer to. Throws Unsupported when the processor cannot.

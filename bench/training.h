@@ -8,7 +8,7 @@
 #include <torch/torch.h>
 
 #include <bench/machine.h>
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <models/training/optimizer.h>
 #include <retention/base/export.h>
 #include <retention/ops/memory.h>

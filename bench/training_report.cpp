@@ -1,4 +1,4 @@
-#include <bench/machine_json.h>
+#include <bench/report/machine_json.h>
 #include <bench/training.h>
 
 namespace retentive::bench {

@@ -26,14 +26,15 @@ ALLOWED["models"] = ALLOWED["vision"] + ["vision", "models/formats", "models/tok
 ALLOWED["models/detection"] = ALLOWED["models"] + ["models", "datasets"]
 ALLOWED["models/training"] = ALLOWED["models/detection"] + ["models/detection"]
 ALLOWED["models/pipelines"] = ALLOWED["models/training"] + ["datasets/video"]
-ALLOWED["apps"] = ALLOWED["models/pipelines"] + ["models/training", "models/pipelines", "bench"]
+ALLOWED["apps"] = ALLOWED["models/pipelines"] + ["models/training", "models/pipelines", "bench", "bench/report"]
 ALLOWED["examples"] = ALLOWED["apps"]
 ALLOWED["tests"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
-ALLOWED["bench"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed"]
+ALLOWED["bench/report"] = ["retention/base"]
+ALLOWED["bench"] = ALLOWED["apps"] + ["retention/kernels", "retention/packed", "bench/report"]
 
 TORCH_FREE = {"retention/base", "retention/kernels", "retention/packed", "vision/structures.h",
               "vision/row_source.h", "models/formats", "models/tokenizers", "datasets",
-              "datasets/video"}
+              "datasets/video", "bench/report"}
 # Library -> (what its includes look like, where they may stand, as a test of (layer, file name)).
 LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", lambda layer, name: layer not in TORCH_FREE),
@@ -41,7 +42,7 @@ LIBRARIES = {
                {"datasets", "datasets/video", "models/pipelines", "apps", "examples", "tests", "bench"}),
     "libpng or libtiff": (r"(png|tiff|tiffio)\.h$", lambda layer, name:
                           layer in {"datasets", "tests"} and name.endswith(".cpp")),
-    "nlohmann-json": (r"nlohmann/", lambda layer, name: layer in {"tests", "bench"} or
+    "nlohmann-json": (r"nlohmann/", lambda layer, name: layer in {"tests", "bench", "bench/report"} or
                       name.endswith((".cpp", "_json.h"))),
     "oneDNN": (r"(oneapi/)?dnnl", lambda layer, name: layer == "retention/packed"),
     "CLI11": (r"CLI/", lambda layer, name: layer == "apps"),

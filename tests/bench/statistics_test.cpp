@@ -1,7 +1,6 @@
 #include <random>
 
-#include <bench/machine.h>
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <retention/base/error.h>
 #include <support/catch.h>
 
@@ -32,14 +31,4 @@ TEST_CASE("the ratio of medians finds a planted slowdown and no other", "[bench]
   CHECK(loss.low > 1.1);
   CHECK(loss.ratio == Approx(1.2).margin(0.05));
   CHECK(median_ratio(a, a).ratio == 1);
-}
-
-TEST_CASE("the machine is described and its peak measured", "[bench]") {
-  const auto machine = describe_machine();
-  CHECK_FALSE(machine.cpu.empty());
-  CHECK(machine.cores >= 1);
-  CHECK(machine.onednn.find('.') != std::string::npos);
-  CHECK((machine.cores == 1 || machine.pingpong_ns > 5));
-  CHECK(peak_gmacs_per_s(Precision::fp32, 1) > 1);
-  CHECK(peak_rss_mb() > 10);
 }

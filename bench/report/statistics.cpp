@@ -2,7 +2,7 @@
 #include <cmath>
 #include <random>
 
-#include <bench/statistics.h>
+#include <bench/report/statistics.h>
 #include <retention/base/error.h>
 
 namespace retentive::bench {

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <bench/machine.h>
+#include <bench/report/machine.h>
 
 /// What the reports of all measurements have in common.
 namespace retentive::bench {
