@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include <retention/ops/grid_retention.h>
+#include <retention/ops/masa.h>
 #include <retention/ops/retention.h>
 #include <vision/vir_mixer.h>
 
@@ -82,20 +83,36 @@ void VirRetentionImpl::prepare(nn::Preparation& preparation) {
 
 VirAttentionImpl::VirAttentionImpl(const VirConfig& config)
     : num_heads_(config.num_heads),
+      head_dim_(config.head_dim()),
       qkv_(register_module("qkv", nn::Linear(config.dim, 3 * config.dim))),
       proj_(register_module("proj", nn::Linear(config.dim, config.dim))) {}
 
 VirAttentionImpl::~VirAttentionImpl() = default;
 
 Tensor VirAttentionImpl::forward(const Tensor& x, const VirContext&, nn::LayerState*, const nn::Epilogue& epilogue) {
-  const auto parts = qkv_->forward(x).unflatten(-1, {3, num_heads_, -1}).permute({2, 0, 3, 1, 4}).unbind(0);
-  const auto y = torch::scaled_dot_product_attention(parts[0], parts[1], parts[2]);  // [B, N, T, D]
-  return proj_->forward(y.transpose(1, 2).flatten(-2), epilogue);                    // [B, T, C]
+  const auto parts = qkv_->forward(x).unflatten(-1, {3, num_heads_, -1}).unbind(2);   // 3 of [B, T, N, D]
+  return proj_->forward(attend(parts[0], parts[1], parts[2]).flatten(-2), epilogue);  // [B, T, C]
+}
+
+// Softmax attention is MaSA without decay and rotation, whose kernel is several times as fast as ATen's.
+Tensor VirAttentionImpl::attend(const Tensor& q, const Tensor& k, const Tensor& v) const {
+  if (!no_decay_.defined()) {
+    return torch::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        .transpose(1, 2);  // [B, T, N, D]
+  }
+  const double k_scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  const auto row = [](const Tensor& x) { return x.unsqueeze(1); };  // [B, 1, T, N, D]
+  return masa(row(q), row(k), row(v), no_decay_, no_rotation_, k_scale, DecayMode::release).squeeze(1);
 }
 
 void VirAttentionImpl::prepare(nn::Preparation& preparation) {
-  preparation.report("", "softmax attention",
-                     preparation.activation_type() == at::kBFloat16 ? Precision::bf16 : Precision::fp32, "ATen");
+  const auto type = preparation.activation_type();
+  std::string reason;
+  const auto implementation = masa_implementation(type, reason);
+  preparation.report("", "softmax attention", type == at::kBFloat16 ? Precision::bf16 : Precision::fp32, implementation,
+                     reason);
+  no_decay_ = torch::zeros(num_heads_);
+  no_rotation_ = torch::zeros(head_dim_);
 }
 
 }  // namespace retentive::vision

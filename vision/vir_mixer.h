@@ -72,7 +72,13 @@ class RETENTIVE_API VirAttentionImpl : public VirMixerImpl {
   void prepare(nn::Preparation& preparation) override;
 
  private:
+  /// q, k, v [B, T, N, D] -> [B, T, N, D].
+  torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) const;
+
   int64_t num_heads_;
+  int64_t head_dim_;
+  torch::Tensor no_decay_;     ///< zeros [N], of a prepared layer
+  torch::Tensor no_rotation_;  ///< zeros [D], likewise
   nn::Linear qkv_{nullptr};
   nn::Linear proj_{nullptr};
 };
