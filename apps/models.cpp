@@ -69,7 +69,7 @@ struct StageFacts {
   int64_t channels = 0;
   int64_t blocks = 0;
   int64_t heads = 0;
-  bool decomposed = false;
+  std::string masa;  ///< "decomposed", "full" or "none"
   int64_t height = 0;
   int64_t width = 0;
   int64_t parameters = 0;
@@ -77,9 +77,7 @@ struct StageFacts {
 
 int64_t parameters_under(const torch::nn::Module& model, const std::string& prefix) {
   int64_t count = 0;
-  for (const auto& item : model.named_parameters()) {
-    if (item.key().starts_with(prefix)) count += item.value().numel();
-  }
+  for (const auto& item : model.named_parameters()) count += item.key().starts_with(prefix) ? item.value().numel() : 0;
   return count;
 }
 
@@ -89,11 +87,12 @@ std::vector<StageFacts> stage_facts(const ModelRow& row) {
   const auto shapes = model->output_shape(row.preprocessing.crop[0], row.preprocessing.crop[1]);
   std::vector<StageFacts> facts;
   for (std::size_t s = 0; s < shapes.size(); ++s) {
+    const char* kind = config.decomposed[s] ? "decomposed" : "full";
     facts.push_back({.name = "stage" + std::to_string(s + 1),
                      .channels = config.embed_dims[s],
                      .blocks = config.depths[s],
                      .heads = config.num_heads[s],
-                     .decomposed = config.decomposed[s],
+                     .masa = config.mixer == vision::RmtMixer::masa ? kind : "none",
                      .height = shapes[s].height,
                      .width = shapes[s].width,
                      .parameters = parameters_under(*model, "layers." + std::to_string(s) + ".")});
@@ -136,7 +135,7 @@ Json explain_json(const ModelRow& row) {
                               {"channels", stage.channels},
                               {"blocks", stage.blocks},
                               {"heads", stage.heads},
-                              {"masa", stage.decomposed ? "decomposed" : "full"},
+                              {"masa", stage.masa},
                               {"height", stage.height},
                               {"width", stage.width},
                               {"tokens", stage.height * stage.width},
@@ -232,11 +231,11 @@ void print_stages(const Json& facts) {
   std::cout << "stage   channels  blocks  heads  MaSA        grid      tokens  parameters\n";
   for (const Json& stage : facts["stages"]) {
     const auto number = [&stage](const char* key) { return stage[key].get<int64_t>(); };
-    const std::string grid = std::to_string(number("height")) + "x" + std::to_string(number("width"));
     std::cout << padded(stage["name"], 8) << padded(std::to_string(number("channels")), 10)
               << padded(std::to_string(number("blocks")), 8) << padded(std::to_string(number("heads")), 7)
-              << padded(stage["masa"], 12) << padded(grid, 10) << padded(std::to_string(number("tokens")), 8)
-              << with_commas(number("parameters")) << "\n";
+              << padded(stage["masa"], 12)
+              << padded(std::to_string(number("height")) + "x" + std::to_string(number("width")), 10)
+              << padded(std::to_string(number("tokens")), 8) << with_commas(number("parameters")) << "\n";
   }
 }
 

@@ -12,6 +12,7 @@ const std::string kRmtWeights =
     "published by the RMT authors as .pth (links in the repository qhfan/RMT): retentive convert FILE.pth "
     "FILE.safetensors";
 const std::string kNanoWeights = "ships with this repository: the model that classify uses without flags";
+const std::string kExperimentWeights = "none: random weights, for comparisons of mixers";
 const std::string kTestWeights = "none: random weights, for tests";
 
 RmtConfig rmt_t() { return {}; }
@@ -57,6 +58,16 @@ RmtConfig rmt_nano() {
   return config;
 }
 
+RmtConfig with_masa(RmtConfig config, bool decomposed) {
+  config.decomposed = std::vector<bool>(4, decomposed);
+  return config;
+}
+
+RmtConfig with_retention(RmtConfig config) {
+  config.mixer = vision::RmtMixer::retention;
+  return config;
+}
+
 RmtConfig test_rmt() {
   RmtConfig config;
   config.embed_dims = {16, 32, 32, 48};
@@ -68,9 +79,8 @@ RmtConfig test_rmt() {
 }
 
 RmtConfig test_rmt_full() {
-  RmtConfig config = test_rmt();
+  RmtConfig config = with_masa(test_rmt(), /*decomposed=*/false);
   config.depths = {1, 1, 1, 1};
-  config.decomposed = {false, false, false, false};
   return config;
 }
 
@@ -120,6 +130,16 @@ ModelRow imagenet_row(const char* name, RmtConfig config, double top1, bool ema,
           .weights_note = kRmtWeights};
 }
 
+ModelRow experiment_row(const char* name, RmtConfig config, const char* description) {
+  return {.name = name,
+          .config = std::move(config),
+          .preprocessing = {},
+          .labels = "imagenet1k",
+          .description = description,
+          .published_top1 = std::nullopt,
+          .weights_note = kExperimentWeights};
+}
+
 ModelRow test_row(const char* name, RmtConfig config, const char* description) {
   return {.name = name,
           .config = std::move(config),
@@ -143,8 +163,12 @@ std::vector<ModelRow> vision_rows() {
        .description = "small RMT for 28x28 grey images, trained on handwritten digits",
        .published_top1 = std::nullopt,
        .weights_note = kNanoWeights},
+      experiment_row("rmt_t_full", with_masa(rmt_t(), false), "RMT-T with full MaSA in every stage"),
+      experiment_row("rmt_t_decomposed", with_masa(rmt_t(), true), "RMT-T with decomposed MaSA in every stage"),
+      experiment_row("rmt_t_retention", with_retention(rmt_t()), "RMT-T with causal retention in place of MaSA"),
       test_row("test_rmt", test_rmt(), "tiny RMT, two decomposed and two full stages"),
       test_row("test_rmt_full", test_rmt_full(), "tiny RMT, full MaSA everywhere"),
+      test_row("test_rmt_retention", with_retention(test_rmt()), "tiny RMT with causal retention in place of MaSA"),
       test_row("test_rmt_scale", test_rmt_scale(), "tiny RMT with layer scale"),
       test_row("test_rmt_token_label", test_rmt_head(RmtHead::token_label), "tiny RMT with the token-label head"),
       test_row("test_rmt_backbone", test_rmt_head(RmtHead::none), "tiny RMT without head, four normalised maps"),

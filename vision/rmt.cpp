@@ -4,6 +4,7 @@
 #include <retention/base/error.h>
 #include <retention/ops/detail/shape_text.h>
 #include <vision/rmt.h>
+#include <vision/scan_retention.h>
 
 namespace retentive::vision {
 namespace {
@@ -208,6 +209,17 @@ void RmtImpl::prepare(nn::Preparation& preparation) {
 
 void RmtImpl::set_grad_checkpointing(bool enabled) {
   for (auto& stage : stages_) stage->set_grad_checkpointing(enabled);
+}
+
+void RmtImpl::set_form(Form form) {
+  if (config_.mixer != RmtMixer::retention && form != Form::auto_) {
+    throw Unsupported("[rmt] form is \"" + std::string(enum_name(form)) +
+                      "\", but the mixer is MaSA, which has no such forms; use \"auto\"");
+  }
+  form_ = form;
+  for (const auto& module : modules()) {
+    if (auto* retention = module->as<ScanRetentionImpl>()) retention->set_form(form);
+  }
 }
 
 }  // namespace retentive::vision

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -7,12 +8,13 @@
 #include <torch/torch.h>
 
 #include <retention/base/export.h>
+#include <retention/base/form.h>
 #include <retention/nn/drop_path.h>
 #include <retention/nn/groups.h>
 #include <vision/backbone.h>
 #include <vision/layers.h>
-#include <vision/masa.h>
 #include <vision/rmt_config.h>
+#include <vision/spatial_mixer.h>
 
 namespace retentive::vision {
 
@@ -23,6 +25,7 @@ class RETENTIVE_API RmtBlockImpl : public torch::nn::Module, public nn::Preparab
     int64_t channels = 64;
     int64_t num_heads = 4;
     int64_t ffn_dim = 192;
+    RmtMixer mixer = RmtMixer::masa;
     bool decomposed = true;
     bool layer_scale = false;
     double layer_scale_init = 1e-6;
@@ -49,7 +52,7 @@ class RETENTIVE_API RmtBlockImpl : public torch::nn::Module, public nn::Preparab
   torch::Tensor gamma_1_;
   torch::Tensor gamma_2_;
   nn::LayerNorm retention_layer_norm_{nullptr};
-  ManhattanAttention retention_{nullptr};
+  std::shared_ptr<SpatialMixerImpl> retention_;
   nn::LayerNorm final_layer_norm_{nullptr};
   ConvFeedForward ffn_{nullptr};
   DepthwiseConv pos_{nullptr};
@@ -115,6 +118,10 @@ class RETENTIVE_API RmtImpl : public BackboneImpl, public nn::Preparable {
   void set_grad_checkpointing(bool enabled) override;
   void prepare(nn::Preparation& preparation) override;
 
+  /// How a model with mixer retention runs through its tokens from now on; the result is the same. Throws Unsupported
+  /// for any but `auto_` where the mixer is MaSA, which has no such forms.
+  void set_form(Form form);
+
   /// The maps of `out_indices` as [B, C, h, w]; a model without head normalises each by its extra LayerNorm.
   std::vector<torch::Tensor> forward_pyramid(const torch::Tensor& image);
 
@@ -131,6 +138,7 @@ class RETENTIVE_API RmtImpl : public BackboneImpl, public nn::Preparable {
   torch::Tensor pool(const torch::Tensor& tokens);
 
   RmtConfig config_;
+  Form form_ = Form::auto_;
   ConvStem patch_embed_{nullptr};
   std::vector<RmtStage> stages_;
   nn::Linear proj_{nullptr};

@@ -1,15 +1,27 @@
 #include <tuple>
 
 #include <retention/nn/drop_path.h>
+#include <vision/masa.h>
 #include <vision/rmt.h>
+#include <vision/scan_retention.h>
 
 namespace retentive::vision {
+namespace {
+
+std::shared_ptr<SpatialMixerImpl> mixer_of(const RmtBlockImpl::Options& options) {
+  if (options.mixer == RmtMixer::retention) {
+    return std::make_shared<ScanRetentionImpl>(options.channels, options.num_heads);
+  }
+  return std::make_shared<ManhattanAttentionImpl>(options.channels, options.num_heads, options.decomposed,
+                                                  options.decay_mode);
+}
+
+}  // namespace
 
 RmtBlockImpl::RmtBlockImpl(const Options& options)
     : layer_scale_init_(options.layer_scale_init),
       retention_layer_norm_(register_module("retention_layer_norm", nn::LayerNorm(options.channels, 1e-6))),
-      retention_(register_module("retention", ManhattanAttention(options.channels, options.num_heads,
-                                                                 options.decomposed, options.decay_mode))),
+      retention_(register_module("retention", mixer_of(options))),
       final_layer_norm_(register_module("final_layer_norm", nn::LayerNorm(options.channels, 1e-6))),
       ffn_(register_module("ffn", ConvFeedForward(options.channels, options.ffn_dim))),
       pos_(register_module("pos", DepthwiseConv(options.channels, 3))),

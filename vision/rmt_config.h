@@ -17,6 +17,9 @@ namespace retentive::vision {
 /// nothing, with one extra LayerNorm per stage (detection and segmentation backbones).
 enum class RmtHead { classifier, token_label, none };
 
+/// What mixes the tokens of every block: Manhattan self-attention, or causal retention over the tokens row by row.
+enum class RmtMixer { masa, retention };
+
 /// Architecture of one RMT. Vectors have one entry per stage (four); defaults are RMT-T.
 struct RmtConfig {
   std::vector<int64_t> embed_dims = {64, 128, 256, 512};
@@ -25,6 +28,7 @@ struct RmtConfig {
   std::vector<double> decay_init = {2, 2, 2, 2};
   std::vector<double> decay_range = {4, 4, 6, 6};
   std::vector<double> mlp_ratios = {3, 3, 3, 3};
+  RmtMixer mixer = RmtMixer::masa;
   std::vector<bool> decomposed = {true, true, false, false};
   std::vector<bool> layer_scale = {false, false, false, false};
   double layer_scale_init = 1e-6;
@@ -45,7 +49,8 @@ struct RmtConfig {
     f("decay_init", self.decay_init, "initial decay exponent: the first head has gamma = 1 - 2^-init");
     f("decay_range", self.decay_range, "range of decay exponents over the heads of a stage");
     f("mlp_ratios", self.mlp_ratios, "feed-forward width as a multiple of the channels");
-    f("decomposed", self.decomposed, "per stage: decomposed (row then column) instead of full MaSA");
+    f("mixer", self.mixer, "what mixes tokens: MaSA, or causal retention row by row");
+    f("decomposed", self.decomposed, "per stage: decomposed (row then column) instead of full MaSA; mixer masa only");
     f("layer_scale", self.layer_scale, "per stage: learned scale on both residual branches");
     f("layer_scale_init", self.layer_scale_init, "initial value of the layer scale");
     f("head", self.head, "what stands on the last stage");
@@ -67,6 +72,13 @@ struct RmtConfig {
 std::optional<std::string> stage_list_fault(const std::vector<int64_t>& stages);
 
 }  // namespace retentive::vision
+
+template <>
+struct retentive::EnumNames<retentive::vision::RmtMixer> {
+  using Mixer = retentive::vision::RmtMixer;
+  static constexpr std::array<std::pair<Mixer, std::string_view>, 2> table = {
+      {{Mixer::masa, "masa"}, {Mixer::retention, "retention"}}};
+};
 
 template <>
 struct retentive::EnumNames<retentive::vision::RmtHead> {

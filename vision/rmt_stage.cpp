@@ -13,6 +13,7 @@ RmtStageImpl::RmtStageImpl(const RmtConfig& config, int64_t stage, const std::ve
     const RmtBlockImpl::Options options{.channels = channels,
                                         .num_heads = config.num_heads[s],
                                         .ffn_dim = static_cast<int64_t>(config.mlp_ratios[s] * channels),
+                                        .mixer = config.mixer,
                                         .decomposed = config.decomposed[s],
                                         .layer_scale = config.layer_scale[s],
                                         .layer_scale_init = config.layer_scale_init,

@@ -1,6 +1,7 @@
 #include <string>
 
 #include <retention/base/error.h>
+#include <vision/retention_macs.h>
 #include <vision/vir.h>
 
 namespace retentive::vision {
@@ -15,16 +16,9 @@ constexpr int64_t kGridChunk = 256;
 // tables of ViT and ViR, products with weights of 0 count.
 int64_t mixer_macs(const VirConfig& config, int64_t tokens, int64_t width, Form form, int64_t chunk) {
   const int64_t dim = config.head_dim();
-  if (form == Form::parallel) return 2 * tokens * tokens * dim;
-  const int64_t states = 2 * tokens * dim * dim;
-  if (form == Form::recurrent) return states;
-  int64_t total = states;
-  for (int64_t begin = 0; begin < tokens; begin += chunk) {
-    const auto length = std::min(chunk, tokens - begin);
-    total += 2 * length * length * dim;
-    if (config.decay_dims == 2) total += width * width * dim * dim;
-  }
-  return total;
+  const auto total = retention_macs(tokens, dim, form, chunk);
+  if (config.decay_dims == 1 || form != Form::chunkwise) return total;
+  return total + (tokens + chunk - 1) / chunk * width * width * dim * dim;
 }
 
 }  // namespace
