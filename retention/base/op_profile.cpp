@@ -19,12 +19,13 @@ OpProfile::~OpProfile() { active_profile.store(nullptr); }
 
 OpProfile* OpProfile::active() { return active_profile.load(std::memory_order_relaxed); }
 
-void OpProfile::add(const std::string& operation, double milliseconds, double macs) {
+void OpProfile::add(const std::string& operation, double milliseconds, double macs, double bytes) {
   const std::lock_guard lock(mutex_);
   Row& row = rows_[operation];
   ++row.calls;
   row.milliseconds += milliseconds;
   row.gmacs += macs * 1e-9;
+  row.gigabytes += bytes * 1e-9;
 }
 
 std::map<std::string, OpProfile::Row> OpProfile::rows() const {

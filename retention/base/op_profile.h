@@ -18,6 +18,7 @@ class RETENTIVE_API OpProfile {
     int64_t calls = 0;
     double milliseconds = 0;
     double gmacs = 0;
+    double gigabytes = 0;  ///< that it must read and write at least, in 1e9 bytes; 0 where nobody counted them
   };
 
   OpProfile();
@@ -26,7 +27,7 @@ class RETENTIVE_API OpProfile {
   OpProfile& operator=(const OpProfile&) = delete;
 
   static OpProfile* active();
-  void add(const std::string& operation, double milliseconds, double macs);
+  void add(const std::string& operation, double milliseconds, double macs, double bytes);
   /// By operation.
   std::map<std::string, Row> rows() const;
 
@@ -42,13 +43,14 @@ inline constexpr const char* kStagePrefix = "stage ";
 template <class Name>
 class OpTimer {
  public:
-  OpTimer(Name name, double macs) : profile_(OpProfile::active()), name_(std::move(name)), macs_(macs) {
+  OpTimer(Name name, double macs, double bytes = 0)
+      : profile_(OpProfile::active()), name_(std::move(name)), macs_(macs), bytes_(bytes) {
     if (profile_ != nullptr) start_ = std::chrono::steady_clock::now();
   }
   ~OpTimer() {
     if (profile_ == nullptr) return;
     const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start_;
-    profile_->add(name_(), spent.count(), macs_);
+    profile_->add(name_(), spent.count(), macs_, bytes_);
   }
   OpTimer(const OpTimer&) = delete;
   OpTimer& operator=(const OpTimer&) = delete;
@@ -57,6 +59,7 @@ class OpTimer {
   OpProfile* profile_;
   Name name_;
   double macs_;
+  double bytes_;
   std::chrono::steady_clock::time_point start_;
 };
 

@@ -46,7 +46,7 @@ torch::Tensor DepthwiseConv2dImpl::forward(const torch::Tensor& x, const Depthwi
   if (!frozen()) return plain(x, call, weight, bias);
   check_no_grad(x);
   const auto name = [&] { return "depthwise " + std::to_string(kernel_) + " " + retentive::detail::map_text(x); };
-  const OpTimer timer(name, static_cast<double>(x.numel() * kernel_ * kernel_));
+  const OpTimer timer(name, static_cast<double>(x.numel() * kernel_ * kernel_), 2.0 * static_cast<double>(x.nbytes()));
   const auto stride = retentive::detail::token_stride(x);
   const bool compact_addend = !call.addend.defined() || call.addend.is_contiguous();
   if (stride > 0 && compact_addend && call.input_activation != Activation::silu) {

@@ -76,7 +76,7 @@ std::pair<torch::Tensor, torch::Tensor> ResidualConvNormGroup::forward(const tor
     using retentive::detail::mutable_elements;
     conv_->check_no_grad(x);
     const OpTimer timer([&] { return "position + norm " + retentive::detail::map_text(x); },
-                        static_cast<double>(x.numel() * 9));
+                        static_cast<double>(x.numel() * 9), 3.0 * static_cast<double>(x.nbytes()));
     const retention::CpeNormProblem problem{.batch = x.size(0),
                                             .height = x.size(1),
                                             .width = x.size(2),

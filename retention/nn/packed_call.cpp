@@ -1,5 +1,6 @@
 #include <retention/base/error.h>
 #include <retention/base/op_profile.h>
+#include <retention/base/weight_bytes.h>
 #include <retention/nn/detail/packed_call.h>
 #include <retention/nn/detail/quantised.h>
 #include <retention/ops/detail/elements.h>
@@ -74,7 +75,11 @@ torch::Tensor run_linear(const packed::Linear& linear, const torch::Tensor& x, A
   shape.back() = linear.out();
   const bool accumulate = residual.defined();
   const auto name = [&] { return "linear" + arrow(linear.in(), linear.out()); };
-  const OpTimer timer(name, static_cast<double>(rows) * static_cast<double>(linear.in() * linear.out()));
+  const auto weights = static_cast<double>(linear.in() * linear.out());
+  const auto moved = static_cast<double>(rows) * (static_cast<double>(linear.in() * x.element_size()) +
+                                                  static_cast<double>(linear.out() * c10::elementSize(output)));
+  const OpTimer timer(name, static_cast<double>(rows) * weights,
+                      moved + weights * bytes_per_weight(linear.precision()));
   auto y = accumulate ? residual : pooled_empty(shape, output);  // [..., out]
   const packed::LinearCall call{.activation = activation,
                                 .accumulate = accumulate,
@@ -103,7 +108,10 @@ torch::Tensor run_conv(const packed::Conv2d& conv, const torch::Tensor& x, Activ
   const auto& shape = conv.shape();
   const auto name = [&] { return "conv" + arrow(shape.in_channels, shape.out_channels); };
   const auto taps = static_cast<double>(shape.kernel * shape.kernel * shape.in_channels * shape.out_channels);
-  const OpTimer timer(name, static_cast<double>(call.batch * side(call.height) * side(call.width)) * taps);
+  const auto pixels = static_cast<double>(call.batch * side(call.height) * side(call.width));
+  const auto written = pixels * static_cast<double>(shape.out_channels * c10::elementSize(output));
+  const OpTimer timer(name, pixels * taps,
+                      static_cast<double>(x.nbytes()) + written + taps * bytes_per_weight(conv.precision()));
   const auto input = x.to(input_type(conv.precision())).contiguous();
   auto y = pooled_empty({call.batch, side(call.height), side(call.width), conv.shape().out_channels}, output);
   conv.run(input.const_data_ptr(), y.mutable_data_ptr(), call);

@@ -65,7 +65,8 @@ Tensor decoded(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in) {
       .value_dim = v.size(3),
       .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(q.size(3))))};
   const double macs = static_cast<double>(q.size(1)) * static_cast<double>(k.numel() + v.numel());
-  const OpTimer timer([] { return std::string("attention decode"); }, macs);
+  const OpTimer timer([] { return std::string("attention decode"); }, macs,
+                      static_cast<double>(k.nbytes() + v.nbytes()));
   const auto threads = at::get_num_threads();
   const auto out = pooled_empty({q.size(0), q.size(1), q.size(2), v.size(3)}, q.scalar_type());
   const auto bytes = retention::attention_decode_workspace_bytes(problem, threads);

@@ -169,8 +169,8 @@ GridRetentionResult grid_retention(const Tensor& q, const Tensor& k, const Tenso
   detail::check_retention(q, k, v, log_gamma, {});
   check_grid(q, options);
   check_grid_state(q, v, options);
-  const OpTimer timer([&] { return "retention 2-D " + std::string(enum_name(options.form)); },
-                      grid_macs(q, v, options));
+  const OpTimer timer([&] { return "retention 2-D " + std::string(enum_name(options.form)); }, grid_macs(q, v, options),
+                      static_cast<double>(q.nbytes() + k.nbytes() + 2 * v.nbytes()));
   const auto type = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   if (q.size(1) == 0) return {torch::zeros(v.sizes(), v.options().dtype(type)), options.state};
   const auto heads_first = [&](const Tensor& x) { return x.to(type).transpose(1, 2); };

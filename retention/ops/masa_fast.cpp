@@ -140,7 +140,8 @@ Tensor masa_fast(const MasaArguments& arguments, bool decomposed) {
   const auto type = arguments.q.scalar_type();
   if (type != at::kFloat && type != at::kBFloat16) return {};
   if (retention::masa_implementation<float>() == nullptr) return {};
-  const OpTimer timer([&] { return operation(arguments.q, decomposed, ""); }, macs_of(arguments.q, decomposed));
+  const OpTimer timer([&] { return operation(arguments.q, decomposed, ""); }, macs_of(arguments.q, decomposed),
+                      4.0 * static_cast<double>(arguments.q.nbytes()));
   const Inputs inputs(arguments);
   auto out = pooled_empty(arguments.q.sizes(), type);
   const bool done =

@@ -100,7 +100,8 @@ bool run(const Inputs& in, Form form, const Tensor& out, const Tensor& state) {
 RetentionResult run_fast(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_gamma,
                          const RetentionOptions& options) {
   const Inputs in(q, k, v, log_gamma, options);
-  const OpTimer timer([&] { return "retention " + std::string(enum_name(options.form)); }, in.macs(options.form));
+  const OpTimer timer([&] { return "retention " + std::string(enum_name(options.form)); }, in.macs(options.form),
+                      static_cast<double>(q.nbytes() + k.nbytes() + 2 * v.nbytes()));
   auto out = pooled_empty(v.sizes(), at::kFloat);
   if (options.ranges.defined()) out.zero_();
   const bool one_token = q.size(1) == 1 && !options.ranges.defined();
