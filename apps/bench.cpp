@@ -4,10 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include <apps/command.h>
+#include <apps/bench_scaling.h>
 #include <bench/kernels.h>
 #include <bench/language.h>
 #include <bench/latency.h>
+#include <bench/report/compare.h>
+#include <bench/report/tables.h>
 #include <bench/training.h>
 #include <retention/base/error.h>
 
@@ -75,12 +77,15 @@ int serve(Bench bench) {
   return kSuccess;
 }
 
+int print(const bench::Results& results, bool json) {
+  std::cout << (json ? bench::results_json(results) + "\n" : bench::results_text(results));
+  return kSuccess;
+}
+
 int latency(LatencyFlags flags) {
   parse_size(flags.size, flags.options);
   if (flags.serve) return serve(bench::LatencyBench(flags.options));
-  const auto result = bench::measure_latency(flags.options, flags.profile);
-  std::cout << (flags.json ? bench::latency_json(result) + "\n" : bench::latency_text(result));
-  return kSuccess;
+  return print(bench::measure_latency(flags.options, flags.profile), flags.json);
 }
 
 // Exit code 1 when a kernel is wrong.
@@ -96,22 +101,19 @@ int kernels(const KernelFlags& flags) {
 int training(TrainingFlags flags) {
   parse_size(flags.size, flags.options);
   if (flags.serve) return serve(bench::TrainingBench(flags.options));
-  const auto result = bench::measure_training(flags.options);
-  std::cout << (flags.json ? bench::training_json(result) + "\n" : bench::training_text(result));
-  return kSuccess;
+  return print(bench::measure_training(flags.options), flags.json);
 }
 
 int language(const LanguageFlags& flags) {
-  const auto result =
-      bench::measure_language(flags.options, [](const std::string& line) { std::cerr << line << "\n"; });
-  std::cout << (flags.json ? bench::language_json(result) + "\n" : bench::language_text(result));
-  return kSuccess;
+  const auto say = [](const std::string& line) { std::cerr << line << "\n"; };
+  return print(bench::measure_language(flags.options, say), flags.json);
 }
 
 int compare(const CompareFlags& flags) {
-  const auto result = bench::compare_latency(flags.before, flags.after);
+  const auto result =
+      bench::compare_results(bench::read_results(flags.before), bench::read_results(flags.after), flags.threshold);
   std::cout << result.text;
-  return result.ratio.low > 1 + flags.threshold / 100 ? kFailure : kSuccess;
+  return result.loss ? kFailure : kSuccess;
 }
 
 // What every measurement of a model takes; `runs` are what is repeated.
@@ -140,7 +142,17 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
   add_enum_option(app, "--precision", options.precision, "number type of the network");
   app.add_option("--instances", options.instances, "models that run at once, each on --threads threads; 1 by default")
       ->check(CLI::Range(1, 256));
+  add_enum_option(app, "--form", options.form, "form of a ViR, or of an RMT with causal retention");
+  app.add_option("--budget", options.budget_s, "seconds after which passes end, at least three are done; 0 = none")
+      ->check(CLI::Range(0.0, 1e6));
   app.add_flag("--profile", flags.profile, "also a table of the time by operation");
+}
+
+void add_training_options(CLI::App& app, TrainingFlags& flags) {
+  add_model_options(app, flags, "steps");
+  app.add_option("--tokens", flags.options.tokens, "tokens of a sequence, for language models; 512")
+      ->check(CLI::Range(1, 1 << 24));
+  add_enum_option(app, "--form", flags.options.form, "form of a RetNet");
 }
 
 void add_language_options(CLI::App& app, LanguageFlags& flags) {
@@ -173,25 +185,29 @@ Command bench_command() {
             auto latency_flags = std::make_shared<LatencyFlags>();
             auto training_flags = std::make_shared<TrainingFlags>();
             auto kernel_flags = std::make_shared<KernelFlags>();
+            auto language_flags = std::make_shared<LanguageFlags>();
             auto compare_flags = std::make_shared<CompareFlags>();
             auto* latency_app = app.add_subcommand("latency", "time forward passes of one model");
-            auto* training_app = app.add_subcommand("training", "time training steps of one model");
-            auto* kernel_app =
-                app.add_subcommand("kernels", "check and time single kernels: MaSA, attention with a cache");
-            auto language_flags = std::make_shared<LanguageFlags>();
+            auto* scaling_app = app.add_subcommand("scaling", "how time and memory grow with the size of images");
             auto* language_app = app.add_subcommand("language", "time prompts and decoding of language models");
-            add_language_options(*language_app, *language_flags);
-            auto* compare_app =
-                app.add_subcommand("compare", "two results of `bench latency --json`; exit 1 on a significant loss");
+            auto* training_app = app.add_subcommand("training", "time training steps of one model");
+            auto* kernel_app = app.add_subcommand("kernels", "check and time single kernels: MaSA, decoding, boxes");
+            auto* report_app = app.add_subcommand("report", "tables, CSV, Markdown and a page of charts from results");
+            auto* compare_app = app.add_subcommand("compare", "two results files; exit 1 on a significant loss");
             app.require_subcommand(1);
             add_latency_options(*latency_app, *latency_flags);
+            add_language_options(*language_app, *language_flags);
+            add_training_options(*training_app, *training_flags);
             add_kernel_options(*kernel_app, *kernel_flags);
-            add_model_options(*training_app, *training_flags, "steps");
             compare_app->add_option("before", compare_flags->before, "result file")->required();
             compare_app->add_option("after", compare_flags->after, "result file")->required();
             compare_app->add_option("--threshold", compare_flags->threshold, "loss in percent that fails; 5")
                 ->check(CLI::Range(0.0, 1000.0));
+            const auto scaling = set_up_bench_scaling(*scaling_app);
+            const auto report = set_up_bench_report(*report_app);
             return [=] {
+              if (scaling_app->parsed()) return scaling();
+              if (report_app->parsed()) return report();
               if (kernel_app->parsed()) return kernels(*kernel_flags);
               if (compare_app->parsed()) return compare(*compare_flags);
               if (language_app->parsed()) return language(*language_flags);

@@ -1,14 +1,12 @@
 #include <bench/language.h>
 
+#include <algorithm>
 #include <chrono>
-#include <sstream>
-
-#include <nlohmann/json.hpp>
 
 #include <models/registry.h>
 #include <retention/base/enum_names.h>
 #include <retention/base/error.h>
-#include <retention/kernels/stream.h>
+#include <retention/base/weight_bytes.h>
 #include <retention/nn/inference.h>
 #include <retention/ops/memory.h>
 
@@ -25,17 +23,13 @@ double milliseconds(Clock::time_point from) {
   return std::chrono::duration<double, std::milli>(Clock::now() - from).count();
 }
 
-double bytes_per_weight(Precision precision) {
-  if (precision == Precision::int4) return 4.5 / 8;
-  return precision == Precision::int8 ? 1 : precision == Precision::bf16 ? 2 : 4;
-}
-
 Tensor random_tokens(const models::RetnetConfig& config, int64_t rows, int64_t length, uint64_t seed) {
   return torch::randint(0, config.vocab_size, {rows, length}, at::detail::createCPUGenerator(seed), at::kLong);
 }
 
 /// A model with one state for each length of context.
 struct Runner {
+  std::string name;
   std::shared_ptr<models::RetnetImpl> model;
   double weight_bytes = 0;
   std::vector<models::RetentionState> states;
@@ -44,6 +38,7 @@ struct Runner {
 Runner load(const std::string& name, Precision precision) {
   const auto& row = models::find_model(name);
   Runner runner;
+  runner.name = name;
   runner.model = models::as_language_model(models::build(row.config, /*seed=*/0), name);
   runner.model->eval();
   const auto& config = runner.model->config();
@@ -80,21 +75,45 @@ void fill_randomly(models::RetentionState& state, int64_t context) {
   }
 }
 
+// A cell of one model and context, without times.
+Cell cell_of(const Runner& runner, const std::string& task, int64_t context, const LanguageOptions& options) {
+  const bool retention = runner.model->config().mixer == MixerKind::retention;
+  return {.task = task,
+          .model = runner.name,
+          .mixer = std::string(enum_name(runner.model->config().mixer)),
+          .form = !retention         ? ""
+                  : task == "decode" ? "recurrent"
+                                     : "chunkwise",
+          .precision = std::string(enum_name(options.precision)),
+          .batch = options.batch,
+          .tokens = context};
+}
+
+double prompt_ms(Runner& runner, models::RetentionState& state, const Tensor& tokens, int64_t segment) {
+  const auto start = Clock::now();
+  feed(*runner.model, state, tokens, segment);
+  return milliseconds(start);
+}
+
 models::RetentionState read_prompt(Runner& runner, int64_t context, const LanguageOptions& options,
-                                   LanguageCell& cell) {
+                                   std::vector<Cell>& cells) {
   const auto tokens = random_tokens(runner.model->config(), options.batch, context, 1);
-  if (options.by_token) {
-    auto state = runner.model->new_state(options.batch);
-    const auto start = Clock::now();
-    feed(*runner.model, state, tokens, 1);
-    cell.by_token_ms = milliseconds(start);
-  }
   auto warm = runner.model->new_state(options.batch);
   feed(*runner.model, warm, tokens.slice(1, 0, std::min<int64_t>(context, kSegment)), kSegment);
+  reset_peak_rss();
+  auto cell = cell_of(runner, "prefill", context, options);
+  cell.loaded_rss_mb = rss_mb();
   auto state = runner.model->new_state(options.batch);
-  const auto start = Clock::now();
-  feed(*runner.model, state, tokens, kSegment);
-  cell.prefill_ms = milliseconds(start);
+  cell.times_ms = {prompt_ms(runner, state, tokens, kSegment)};
+  cell.peak_rss_mb = peak_rss_mb();
+  cell.state_mb = static_cast<double>(state.bytes()) / (1 << 20);
+  cells.push_back(cell);
+  if (options.by_token) {
+    auto again = runner.model->new_state(options.batch);
+    cell.form = "recurrent";
+    cell.times_ms = {prompt_ms(runner, again, tokens, 1)};
+    cells.push_back(cell);
+  }
   return state;
 }
 
@@ -105,16 +124,16 @@ models::RetentionState random_state(Runner& runner, int64_t context, const Langu
   return state;
 }
 
-LanguageCell begin(Runner& runner, const std::string& name, int64_t context, const LanguageOptions& options) {
-  LanguageCell cell{.model = name, .context = context};
-  const auto& config = runner.model->config();
+// Makes the state that decoding begins with, and the cell of its steps.
+Cell begin(Runner& runner, int64_t context, const LanguageOptions& options, std::vector<Cell>& prompts) {
   auto state =
-      options.random_state ? random_state(runner, context, options) : read_prompt(runner, context, options, cell);
+      options.random_state ? random_state(runner, context, options) : read_prompt(runner, context, options, prompts);
+  auto cell = cell_of(runner, "decode", context, options);
   const auto state_bytes = static_cast<double>(state.bytes());
   cell.state_mb = state_bytes / (1 << 20);
   // A state is read and written; of a cache of keys and values each step writes one token only.
-  const double moved = config.mixer == MixerKind::retention ? 2 * state_bytes : state_bytes;
-  cell.step_gb = (runner.weight_bytes + moved) * 1e-9;
+  const double moved = cell.mixer == "retention" ? 2 * state_bytes : state_bytes;
+  cell.read_gb = (runner.weight_bytes + moved) * 1e-9;
   runner.states.push_back(std::move(state));
   return cell;
 }
@@ -133,100 +152,63 @@ void check(const LanguageOptions& options) {
   }
 }
 
+std::string command_of(const LanguageOptions& options) {
+  std::string models, contexts;
+  for (const auto& name : options.models) models += (models.empty() ? "" : ",") + name;
+  for (const auto context : options.contexts) contexts += (contexts.empty() ? "" : ",") + std::to_string(context);
+  return "retentive bench language --models " + models + " --contexts " + contexts + " --precision " +
+         std::string(enum_name(options.precision)) + " --batch " + std::to_string(options.batch) + " --threads " +
+         std::to_string(options.threads) + " --steps " + std::to_string(options.steps) +
+         (options.by_token ? " --by-token" : "") + (options.random_state ? " --random-state" : "");
+}
+
 }  // namespace
 
-LanguageResult measure_language(const LanguageOptions& asked, const std::function<void(const std::string&)>& progress) {
+Results measure_language(const LanguageOptions& asked, const std::function<void(const std::string&)>& progress) {
   check(asked);
   const auto say = [&](const std::string& line) {
     if (progress) progress(line);
   };
-  LanguageResult result;
-  result.options = asked;
-  auto& options = result.options;
+  auto options = asked;
   if (options.threads > 0) at::set_num_threads(options.threads);
   options.threads = at::get_num_threads();
-  result.machine = describe_machine();
-  result.read_gb_per_s = retention::read_bandwidth(int64_t{1} << 30, options.threads) * 1e-9;
+  auto results = new_results(command_of(options), options.threads);
+  results.read_gb_per_s = read_bandwidth_gb_per_s(options.threads);
   const c10::InferenceMode inference;
   std::vector<Runner> runners;
+  std::vector<Cell> cells;
   for (const auto& name : options.models) {
     say("preparing " + name);
     runners.push_back(load(name, options.precision));
     for (const auto context : options.contexts) {
       say(name + ": context of " + std::to_string(context) + " tokens");
-      result.cells.push_back(begin(runners.back(), name, context, options));
+      cells.push_back(begin(runners.back(), context, options, results.cells));
     }
   }
   say("decoding");
+  reset_peak_rss();
+  const double loaded = rss_mb();
   for (int i = -kWarmup; i < options.steps; ++i) {
     size_t cell = 0;
     for (auto& runner : runners) {
       for (auto& state : runner.states) {
         const double time = step(runner, state, options.batch, static_cast<uint64_t>(i + kWarmup));
-        if (i >= 0) result.cells[cell].step_ms.push_back(time);
+        if (i >= 0) cells[cell].times_ms.push_back(time);
         ++cell;
       }
     }
   }
+  if (cells.size() == 1) {
+    cells.front().loaded_rss_mb = loaded;
+    cells.front().peak_rss_mb = peak_rss_mb();
+  } else {
+    for (auto& cell : results.cells) cell.loaded_rss_mb = cell.peak_rss_mb = 0;
+  }
+  results.cells.insert(results.cells.end(), cells.begin(), cells.end());
+  for (auto& cell : results.cells) cell.pingpong_ns = results.machine.pingpong_ns;
   // The machine may have had a slow moment at the start.
-  result.read_gb_per_s =
-      std::max(result.read_gb_per_s, retention::read_bandwidth(int64_t{1} << 30, options.threads) * 1e-9);
-  for (auto& cell : result.cells) cell.step = summarise(cell.step_ms);
-  result.peak_rss_mb = peak_rss_mb();
-  return result;
-}
-
-std::string language_json(const LanguageResult& result) {
-  using Json = nlohmann::ordered_json;
-  Json cells = Json::array();
-  for (const auto& cell : result.cells) {
-    cells.push_back({{"model", cell.model},
-                     {"context", cell.context},
-                     {"prefill_ms", cell.prefill_ms > 0 ? Json(cell.prefill_ms) : Json(nullptr)},
-                     {"by_token_ms", cell.by_token_ms > 0 ? Json(cell.by_token_ms) : Json(nullptr)},
-                     {"step_median_ms", cell.step.median},
-                     {"step_p10_ms", cell.step.p10},
-                     {"step_p90_ms", cell.step.p90},
-                     {"tokens_per_s", cell.tokens_per_s(result.options.batch)},
-                     {"state_mb", cell.state_mb},
-                     {"step_gb", cell.step_gb},
-                     {"bandwidth_share", result.bandwidth_share(cell)}});
-  }
-  return Json{{"precision", enum_name(result.options.precision)},
-              {"batch", result.options.batch},
-              {"random_state", result.options.random_state},
-              {"threads", result.options.threads},
-              {"read_gb_per_s", result.read_gb_per_s},
-              {"peak_rss_mb", result.peak_rss_mb},
-              {"cells", cells},
-              {"machine",
-               {{"cpu", result.machine.cpu},
-                {"isa", result.machine.isa},
-                {"cores", result.machine.cores},
-                {"load", result.machine.load},
-                {"pingpong_ns", result.machine.pingpong_ns},
-                {"retentive", result.machine.retentive},
-                {"libtorch", result.machine.libtorch},
-                {"onednn", result.machine.onednn}}}}
-      .dump();
-}
-
-std::string language_text(const LanguageResult& result) {
-  std::ostringstream out;
-  char line[200];
-  std::snprintf(line, sizeof line, "%s, batch %lld, %d threads; memory read at %.1f GB/s (%s state)\n",
-                std::string(enum_name(result.options.precision)).c_str(), static_cast<long long>(result.options.batch),
-                result.options.threads, result.read_gb_per_s, cache_state(result.machine.pingpong_ns));
-  out << line << "model                context  prefill tok/s  by token  step ms  tokens/s  bandwidth  state MB\n";
-  for (const auto& cell : result.cells) {
-    const auto tokens = static_cast<double>(cell.context * result.options.batch);
-    std::snprintf(line, sizeof line, "%-20s %7lld  %13.0f  %8.0f  %7.2f  %8.1f  %7.0f %%  %8.1f\n", cell.model.c_str(),
-                  static_cast<long long>(cell.context), cell.prefill_ms > 0 ? 1e3 * tokens / cell.prefill_ms : 0.0,
-                  cell.by_token_ms > 0 ? 1e3 * tokens / cell.by_token_ms : 0.0, cell.step.median,
-                  cell.tokens_per_s(result.options.batch), 100 * result.bandwidth_share(cell), cell.state_mb);
-    out << line;
-  }
-  return out.str();
+  results.read_gb_per_s = std::max(results.read_gb_per_s, read_bandwidth_gb_per_s(options.threads));
+  return results;
 }
 
 }  // namespace retentive::bench

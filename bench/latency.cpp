@@ -1,13 +1,19 @@
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
 #include <ATen/Parallel.h>
 
+#include <bench/describe.h>
 #include <bench/latency.h>
+#include <bench/report/format.h>
+#include <bench/report/statistics.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
+#include <vision/rmt.h>
+#include <vision/vir.h>
 
 namespace retentive::bench {
 namespace {
@@ -78,6 +84,7 @@ LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options) {
   detector_ = dynamic_cast<vision::DetectorImpl*>(model_.get());
   if (detector_ == nullptr) backbone_ = models::as_backbone(model_, options.model).get();
   const auto plain = features(checked).to(torch::kFloat).clone();
+  set_form();
   nn::prepare_inference(*model_, {.precision = options.precision});
   deviation_ = deviation_of(features(checked).to(torch::kFloat), plain);
   if (!(deviation_ <= tolerance(options.precision))) {
@@ -85,6 +92,14 @@ LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options) {
                      " deviates from the plain model by " + std::to_string(deviation_) + " (at most " +
                      std::to_string(tolerance(options.precision)) +
                      " is accepted): no speed is measured of a wrong result; run scripts/test.sh");
+  }
+}
+
+void LatencyBench::set_form() {
+  if (auto* vir = dynamic_cast<vision::VirImpl*>(backbone_)) {
+    vir->set_call({.form = options_.form});
+  } else if (auto* rmt = dynamic_cast<vision::RmtImpl*>(backbone_)) {
+    rmt->set_form(options_.form);
   }
 }
 
@@ -100,14 +115,18 @@ void LatencyBench::pass() {
   }
 }
 
-std::vector<double> LatencyBench::run(int repetitions) {
+std::vector<double> LatencyBench::run(int repetitions, double budget_s) {
+  constexpr size_t kFewest = 3;
   const c10::InferenceMode inference;
   std::vector<double> milliseconds;
+  double total = 0;
   for (int i = 0; i < repetitions; ++i) {
     const auto start = std::chrono::steady_clock::now();
     pass();
     const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
     milliseconds.push_back(spent.count());
+    total += spent.count();
+    if (budget_s > 0 && total > 1e3 * budget_s && milliseconds.size() >= kFewest) break;
   }
   return milliseconds;
 }
@@ -127,6 +146,17 @@ double LatencyBench::macs() {
   return 1e9 * giga;
 }
 
+Cell LatencyBench::cell() const {
+  Cell cell{.task = "image",
+            .model = options_.model,
+            .precision = std::string(enum_name(options_.precision)),
+            .batch = options_.batch,
+            .instances = options_.instances};
+  cell.deviation = deviation_;
+  describe_images(models::find_model(options_.model).config, options_.height, options_.width, options_.form, cell);
+  return cell;
+}
+
 namespace {
 
 // All instances at once, each from a thread of its own.
@@ -137,7 +167,7 @@ std::vector<double> run_instances(LatencyBench& first, const LatencyOptions& opt
   const auto run = [&](LatencyBench& bench, std::vector<double>& into) {
     at::set_num_threads(options.threads);
     bench.run(options.warmup);
-    into = bench.run(options.repetitions);
+    into = bench.run(options.repetitions, options.budget_s);
   };
   {
     std::vector<std::jthread> threads;
@@ -151,28 +181,49 @@ std::vector<double> run_instances(LatencyBench& first, const LatencyOptions& opt
   return all;
 }
 
+// Of one pass, the longest first.
+std::vector<OperationCost> operations_of(LatencyBench& bench, int passes) {
+  std::vector<OperationCost> operations;
+  for (const auto& [name, row] : bench.profile(passes)) {
+    operations.push_back(
+        {name, row.calls / passes, row.milliseconds / passes, row.gmacs / passes, row.gigabytes / passes});
+  }
+  std::ranges::stable_sort(operations, std::ranges::greater{}, &OperationCost::milliseconds);
+  return operations;
+}
+
+std::string command_of(const LatencyOptions& options, const std::string& form, bool with_profile) {
+  std::string command = "retentive bench latency --model " + options.model;
+  if (!options.weights.empty()) command += " --weights " + options.weights;
+  command += " --size " + size_text(options.height, options.width) + " --batch " + std::to_string(options.batch) +
+             " --precision " + std::string(enum_name(options.precision));
+  if (!form.empty()) command += " --form " + form;
+  if (options.instances > 1) command += " --instances " + std::to_string(options.instances);
+  return command + " --threads " + std::to_string(options.threads) + " --warmup " + std::to_string(options.warmup) +
+         " --reps " + std::to_string(options.repetitions) + (with_profile ? " --profile" : "");
+}
+
 }  // namespace
 
-LatencyResult measure_latency(const LatencyOptions& options, bool with_profile) {
-  LatencyBench bench(options);
-  LatencyResult result;
-  result.options = bench.options();
-  result.machine = describe_machine();
-  result.times_ms = run_instances(bench, result.options);
-  result.summary = summarise(result.times_ms);
-  result.macs = bench.macs();
-  result.deviation = bench.deviation();
-  result.peak_rss_mb = peak_rss_mb();
-  result.peak_gmacs_per_s = peak_gmacs_per_s(options.precision, result.options.threads * options.instances);
-  if (!with_profile) return result;
-  const int profiled = std::min(10, options.repetitions);
-  result.profile = bench.profile(profiled);
-  for (auto& [operation, row] : result.profile) {
-    row.calls /= profiled;
-    row.milliseconds /= profiled;
-    row.gmacs /= profiled;
+Results measure_latency(const LatencyOptions& asked, bool with_profile) {
+  constexpr double kProfiledMs = 1000;  // at most about as long
+  LatencyBench bench(asked);
+  const auto& options = bench.options();
+  auto cell = bench.cell();
+  auto results = new_results(command_of(options, cell.form, with_profile), options.threads);
+  cell.pingpong_ns = results.machine.pingpong_ns;
+  reset_peak_rss();
+  cell.loaded_rss_mb = rss_mb();
+  cell.times_ms = run_instances(bench, options);
+  cell.peak_rss_mb = peak_rss_mb();
+  cell.gmacs = bench.macs() * 1e-9 * options.instances;
+  if (with_profile) {
+    const auto passes = static_cast<int>(kProfiledMs / percentile(cell.times_ms, 0.5));
+    cell.operations = operations_of(bench, std::clamp(passes, 1, std::min(10, options.repetitions)));
   }
-  return result;
+  results.peak_gmacs_per_s[cell.precision] = peak_gmacs_per_s(options.precision, options.threads * options.instances);
+  results.cells.push_back(std::move(cell));
+  return results;
 }
 
 }  // namespace retentive::bench

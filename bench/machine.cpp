@@ -1,22 +1,25 @@
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <thread>
 #include <vector>
 
 #include <torch/version.h>
 
+#include <bench/commit.h>
 #include <bench/machine.h>
 #include <bench/report/statistics.h>
 #include <models/version.h>
-#include <retention/base/bfloat16.h>
+#include <retention/base/buffer_pool.h>
 #include <retention/base/cpu_isa.h>
+#include <retention/kernels/stream.h>
 #include <retention/packed/library.h>
 #include <retention/packed/linear.h>
 
@@ -50,6 +53,14 @@ void pin(int processor) {
   CPU_ZERO(&set);
   CPU_SET(processor, &set);
   pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+double status_mb(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field)) return std::stod(line.substr(field.size())) / 1024;  // in kB
+  }
+  return 0;
 }
 
 }  // namespace
@@ -110,10 +121,32 @@ double peak_gmacs_per_s(Precision precision, int threads) {
   return static_cast<double>(kSide * kSide * kSide) * 1e-9 / percentile(seconds, 0.1);
 }
 
-double peak_rss_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+double read_bandwidth_gb_per_s(int threads) { return retention::read_bandwidth(int64_t{1} << 30, threads) * 1e-9; }
+
+double rss_mb() { return status_mb("VmRSS:"); }
+
+double peak_rss_mb() { return status_mb("VmHWM:"); }
+
+void reset_peak_rss() {
+  BufferPool::shared().trim();
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
+
+Results new_results(const std::string& command, int threads) {
+  Results results;
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const std::time_t time = std::chrono::system_clock::to_time_t(now);
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  results.created = text;
+  results.commit = built_commit();
+  results.command = command;
+  results.machine = describe_machine();
+  results.threads = threads;
+  return results;
 }
 
 }  // namespace retentive::bench

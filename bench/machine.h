@@ -1,6 +1,8 @@
 #pragma once
 
-#include <bench/report/machine.h>
+#include <string>
+
+#include <bench/report/results.h>
 #include <retention/base/export.h>
 #include <retention/base/precision.h>
 
@@ -17,7 +19,16 @@ RETENTIVE_API double pingpong_ns();
 /// that shares refer to. Throws Unsupported when the processor cannot.
 RETENTIVE_API double peak_gmacs_per_s(Precision precision, int threads);
 
-/// Peak resident memory of this process so far, in MiB.
+/// Bandwidth of reading 1 GiB of memory, in 1e9 bytes a second.
+RETENTIVE_API double read_bandwidth_gb_per_s(int threads);
+
+/// Resident memory of this process in MiB: now, and the most since reset_peak_rss() or else its start.
+RETENTIVE_API double rss_mb();
 RETENTIVE_API double peak_rss_mb();
+/// Hands unused memory back to the system and lets the peak begin anew at what is resident.
+RETENTIVE_API void reset_peak_rss();
+
+/// Results without cells: this machine, program and moment. `command` measures them again.
+RETENTIVE_API Results new_results(const std::string& command, int threads);
 
 }  // namespace retentive::bench

@@ -6,7 +6,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 
-#include <models/registry.h>
+#include <bench/describe.h>
+#include <bench/report/format.h>
 #include <models/training/losses.h>
 #include <retention/base/error.h>
 
@@ -23,24 +24,61 @@ models::OptimizerConfig recipe(int64_t batch) {
   return config;
 }
 
+std::string command_of(const TrainingOptions& options, const Cell& cell) {
+  std::string command = "retentive bench training --model " + options.model;
+  if (cell.height > 0) command += " --size " + size_text(options.height, options.width);
+  if (cell.height == 0) command += " --tokens " + std::to_string(options.tokens);
+  if (!cell.form.empty()) command += " --form " + cell.form;
+  return command + " --batch " + std::to_string(options.batch) + " --threads " + std::to_string(options.threads) +
+         " --warmup " + std::to_string(options.warmup) + " --reps " + std::to_string(options.repetitions);
+}
+
 }  // namespace
 
 TrainingBench::TrainingBench(const TrainingOptions& options) : options_(options) {
   const auto& row = models::find_model(options.model);
   if (options_.threads > 0) at::set_num_threads(options_.threads);
   options_.threads = at::get_num_threads();
-  model_ = models::build_backbone(row.config, /*seed=*/0);
-  model_->set_generator(at::detail::createCPUGenerator(2));
-  optimizer_ = std::make_unique<models::Optimizer>(recipe(options.batch), model_->parameter_groups(1.0));
+  cell_ = {.task = "training", .model = options.model, .precision = "fp32", .batch = options.batch};
+  if (models::kind_of(row.config) == models::ModelKind::language) {
+    prepare_text(row);
+  } else {
+    prepare_images(row);
+  }
+}
+
+void TrainingBench::prepare_images(const models::ModelRow& row) {
+  const auto model = models::build_backbone(row.config, /*seed=*/0);
+  model->set_generator(at::detail::createCPUGenerator(2));
+  optimizer_ = std::make_unique<models::Optimizer>(recipe(options_.batch), model->parameter_groups(1.0));
   const auto generator = at::detail::createCPUGenerator(1);
-  images_ = torch::randn({options.batch, models::in_channels(row.config), options.height, options.width}, generator);
+  const auto images =
+      torch::randn({options_.batch, models::in_channels(row.config), options_.height, options_.width}, generator);
   const auto classes = models::num_classes(row.config);
   if (classes < 2) {
-    throw StateError("[bench] " + options.model + " has " + std::to_string(classes) +
+    throw StateError("[bench] " + options_.model + " has " + std::to_string(classes) +
                      " classes; a training step needs at least 2; choose a model with a classifier");
   }
-  const auto labels = torch::randint(classes, {options.batch}, generator, torch::kLong);
-  targets_ = models::smooth_targets(labels, classes, kLabelSmoothing);
+  const auto labels = torch::randint(classes, {options_.batch}, generator, torch::kLong);
+  const auto targets = models::smooth_targets(labels, classes, kLabelSmoothing);
+  describe_images(row.config, options_.height, options_.width, Form::auto_, cell_);
+  next_loss_ = [=] { return models::soft_cross_entropy(model->forward(images), targets); };
+}
+
+void TrainingBench::prepare_text(const models::ModelRow& row) {
+  const auto model = models::as_language_model(models::build(row.config, /*seed=*/0), options_.model);
+  model->set_generator(at::detail::createCPUGenerator(2));
+  optimizer_ = std::make_unique<models::Optimizer>(recipe(options_.batch), model->parameter_groups());
+  const auto& config = model->config();
+  const auto tokens = torch::randint(config.vocab_size, {options_.batch, options_.tokens + 1},
+                                     at::detail::createCPUGenerator(1), torch::kLong);
+  cell_.tokens = options_.tokens;
+  cell_.mixer = enum_name(config.mixer);
+  if (config.mixer == MixerKind::retention) cell_.form = enum_name(options_.form);
+  next_loss_ = [=, length = options_.tokens, form = options_.form] {
+    const auto logits = model->forward(tokens.narrow(1, 0, length), nullptr, {.form = form});  // [B, T, V]
+    return torch::cross_entropy_loss(logits.flatten(0, 1), tokens.narrow(1, 1, length).flatten());
+  };
 }
 
 std::vector<double> TrainingBench::run(int repetitions) {
@@ -56,7 +94,7 @@ std::vector<double> TrainingBench::run(int repetitions) {
 
 void TrainingBench::step() {
   optimizer_->zero_grad();
-  const auto loss = models::soft_cross_entropy(model_->forward(images_), targets_);
+  const auto loss = next_loss_();
   loss.backward();
   optimizer_->step();
   loss_ = loss.item<double>();
@@ -66,17 +104,18 @@ void TrainingBench::step() {
   }
 }
 
-TrainingResult measure_training(const TrainingOptions& options) {
+Results measure_training(const TrainingOptions& options) {
   TrainingBench bench(options);
-  TrainingResult result;
-  result.options = bench.options();
-  result.machine = describe_machine();
+  auto results = new_results(command_of(bench.options(), bench.cell()), bench.options().threads);
+  auto cell = bench.cell();
+  cell.pingpong_ns = results.machine.pingpong_ns;
+  reset_peak_rss();
+  cell.loaded_rss_mb = rss_mb();
   bench.run(options.warmup);
-  result.times_ms = bench.run(options.repetitions);
-  result.summary = summarise(result.times_ms);
-  result.loss = bench.loss();
-  result.peak_rss_mb = peak_rss_mb();
-  return result;
+  cell.times_ms = bench.run(options.repetitions);
+  cell.peak_rss_mb = peak_rss_mb();
+  results.cells.push_back(std::move(cell));
+  return results;
 }
 
 }  // namespace retentive::bench

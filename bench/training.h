@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,19 +9,21 @@
 #include <torch/torch.h>
 
 #include <bench/machine.h>
-#include <bench/report/statistics.h>
+#include <models/registry.h>
 #include <models/training/optimizer.h>
 #include <retention/base/export.h>
+#include <retention/base/form.h>
 #include <retention/ops/memory.h>
-#include <vision/backbone.h>
 
 namespace retentive::bench {
 
-/// What is timed: whole training steps of one model on one batch of random images and labels.
+/// What is timed: whole training steps of one model on one batch of random images and labels, or of random tokens.
 struct TrainingOptions {
   std::string model = "rmt_t";
   int64_t height = 224;
   int64_t width = 224;
+  int64_t tokens = 512;     ///< of a sequence, for language models
+  Form form = Form::auto_;  ///< of a RetNet
   int64_t batch = 8;
   int threads = 0;  ///< 0 = all cores
   int warmup = 3;
@@ -28,11 +31,11 @@ struct TrainingOptions {
 };
 
 /// A model in training. A step is that of the recipe of RMT: label-smoothed cross-entropy, backward, AdamW with weight
-/// decay on matrices only, the drop path of the model.
+/// decay on matrices only, the drop path of the model; of a language model the cross-entropy of every next token.
 class RETENTIVE_API TrainingBench {
  public:
-  /// Initial weights, images, labels and drop path come from fixed seeds. Throws ConfigError for names without such a
-  /// model and StateError for a model without classes.
+  /// Initial weights, data and drop path come from fixed seeds. Throws ConfigError for unknown names and StateError
+  /// for a model that has neither classes nor a vocabulary.
   explicit TrainingBench(const TrainingOptions& options);
 
   /// Milliseconds of `repetitions` steps. Throws StateError when the loss is not finite.
@@ -41,36 +44,23 @@ class RETENTIVE_API TrainingBench {
   /// Of the latest step.
   double loss() const { return loss_; }
   const TrainingOptions& options() const { return options_; }
+  /// A cell without measurements: what is trained, on what.
+  const Cell& cell() const { return cell_; }
 
  private:
+  void prepare_images(const models::ModelRow& row);
+  void prepare_text(const models::ModelRow& row);
   void step();
 
   TrainingOptions options_;
   PooledTensors pooled_;
-  std::shared_ptr<vision::BackboneImpl> model_;
+  Cell cell_;
+  std::function<torch::Tensor()> next_loss_;
   std::unique_ptr<models::Optimizer> optimizer_;
-  torch::Tensor images_;
-  torch::Tensor targets_;
   double loss_ = 0;
 };
 
-/// A finished measurement.
-struct TrainingResult {
-  TrainingOptions options;
-  std::vector<double> times_ms;
-  Summary summary;
-  double loss = 0;
-  double peak_rss_mb = 0;
-  Machine machine;
-
-  double images_per_s() const { return 1e3 * static_cast<double>(options.batch) / summary.median; }
-};
-
-RETENTIVE_API TrainingResult measure_training(const TrainingOptions& options);
-
-/// One JSON object on one line.
-RETENTIVE_API std::string training_json(const TrainingResult& result);
-/// A table for people.
-RETENTIVE_API std::string training_text(const TrainingResult& result);
+/// A cell of task "training"; the peak of memory is that of the steps.
+RETENTIVE_API Results measure_training(const TrainingOptions& options);
 
 }  // namespace retentive::bench

@@ -9,32 +9,45 @@
 
 namespace retentive::bench {
 
-/// y = c x^exponent, least squares in logarithms, with the 95 % interval of Student's t.
+/// Of the times of a cell that ran, in milliseconds.
+struct Quartiles {
+  double q1 = 0, median = 0, q3 = 0;
+};
+RETENTIVE_API Quartiles quartiles_of(const Cell& cell);
+/// Images of a cell with images, tokens of any other, in a second; of a decoding step one token a sequence.
+RETENTIVE_API double items_per_s(const Cell& cell);
+/// "images" or "tokens".
+RETENTIVE_API const char* items_of(const Cell& cell);
+/// Peak memory beyond what was loaded, in MiB; 0 when it was not measured.
+RETENTIVE_API double working_mb(const Cell& cell);
+/// Multiply-accumulates a second, in 1e9, and as a share of the peak of the same results; 0 where either is unknown.
+RETENTIVE_API double gmacs_per_s(const Cell& cell);
+RETENTIVE_API double peak_share(const Results& results, const Cell& cell);
+/// What a cell must read, as a share of the bandwidth of the same results; 0 where either is unknown.
+RETENTIVE_API double bandwidth_share(const Results& results, const Cell& cell);
+
+/// y = factor x^exponent, least squares in logarithms, with the 95 % interval of Student's t.
 struct PowerLaw {
   double exponent = 0;
   double low = 0, high = 0;
-  double factor = 0;  ///< c
+  double factor = 0;
   int points = 0;
 };
 
-/// Throws InvalidArgument for fewer than three points or values that are not positive.
+/// Throws InvalidArgument for fewer than three points, values that are not positive, or a single x.
 RETENTIVE_API PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y);
 
 /// Cells that differ in tokens alone, by ascending tokens.
 struct Series {
-  std::string label;  ///< "vir_s chunkwise bf16"; only what tells the series of these results apart, model always
-  std::vector<const Cell*> cells;  ///< that ran
-  std::vector<const Cell*> skipped;
+  std::string label;  ///< "vir_s chunkwise bf16": the model, and what else tells the series of these results apart
+  std::vector<const Cell*> cells;    ///< that ran
+  std::vector<const Cell*> skipped;  ///< that did not
+  const Cell& front() const { return cells.empty() ? *skipped.front() : *cells.front(); }
 };
 /// In the order in which they first appear. They refer to `results`.
 RETENTIVE_API std::vector<Series> series_of(const Results& results, const std::string& task);
 
-/// Milliseconds at the median of a cell.
-RETENTIVE_API double median_ms(const Cell& cell);
-/// Peak memory beyond what was loaded, in MiB.
-RETENTIVE_API double working_mb(const Cell& cell);
-
-/// Exponents of a series; empty where fewer than three cells ran (or needed memory beyond what was loaded).
+/// Exponents of a series; empty where fewer than three cells ran, or needed memory beyond what was loaded.
 struct Scaling {
   std::optional<PowerLaw> time, memory;
 };
@@ -42,12 +55,22 @@ RETENTIVE_API Scaling scaling_of(const Series& series);
 
 /// Where the faster of two series becomes the slower: in tokens, between the cells around it on a log-log line.
 struct Crossover {
-  std::string before;  ///< label of the series that is faster with fewer tokens
-  std::string after;
+  const Series* before;  ///< faster with fewer tokens
+  const Series* after;
   double tokens = 0;
+  double pixels = 0;  ///< likewise, the side of a square image; 0 for text
 };
-/// Of every pair of series of one task, precision and batch, at the sizes both ran. Pairs of which one is always the
-/// faster have none.
+/// Of every pair of series of one precision and batch, at the sizes that both ran (equal sides, or equal tokens of
+/// text; tokens are those of `before`). Pairs of which one is always the faster have none. They refer to `series`.
 RETENTIVE_API std::vector<Crossover> crossovers(const std::vector<Series>& series);
+
+/// How many times as fast as the baseline a series is, size by size.
+struct SpeedUp {
+  const Series* series;
+  const Series* baseline;
+  std::vector<std::pair<const Cell*, double>> ratios;  ///< cell of the series, time of the baseline / its time
+};
+/// Against the first series with mixer attention of the same precision and batch. They refer to `series`.
+RETENTIVE_API std::vector<SpeedUp> speed_ups(const std::vector<Series>& series);
 
 }  // namespace retentive::bench

@@ -23,23 +23,26 @@ struct OperationCost {
 /// One thing that was timed, or the reason why it was not.
 struct Cell {
   std::string task =
-      "image";            ///< "image" (a forward pass), "prefill" (a prompt), "decode" (a step), "training" (a step)
-  std::string model;      ///< registry name
-  std::string mixer;      ///< "masa" | "retention" | "attention"
-  std::string form;       ///< "parallel" | "chunkwise" | "recurrent" | "auto"; empty for models with one form
-  std::string precision;  ///< "fp32" | "bf16" | "int8" | "int4"
+      "image";             ///< "image" (a forward pass), "prefill" (a prompt), "decode" (a step), "training" (a step)
+  std::string model = {};  ///< registry name
+  std::string mixer = {};  ///< "masa" | "retention" | "attention"
+  std::string form = {};   ///< "parallel" | "chunkwise" | "recurrent" | "auto"; empty for models with one form
+  std::string precision = {};     ///< "fp32" | "bf16" | "int8" | "int4"
   int64_t height = 0, width = 0;  ///< of images, in pixels; 0 for text
   int64_t batch = 1;
-  int64_t tokens = 0;   ///< of one image in the first stage, of one sequence, or the context of a step
-  std::string skipped;  ///< why it was not run, such as "predicted to need 9.1 GB, --max-mem is 8"; empty if it was
-  std::vector<double> times_ms;           ///< every repetition that counts
-  double gmacs = 0;                       ///< of one run
-  double read_gb = 0;                     ///< decode: what a step must move, in 1e9 bytes
-  double state_mb = 0;                    ///< prefill and decode: retention state or cache of keys and values
-  double peak_rss_mb = 0;                 ///< of the process that ran this cell alone, in MiB
-  double loaded_rss_mb = 0;               ///< of the same process before its first run: libraries, weights, input
-  double deviation = 0;                   ///< from the plain model
-  std::vector<OperationCost> operations;  ///< of one run, longest first; empty unless profiled
+  int64_t instances = 1;  ///< models that ran at once, each on the threads of the results
+  int64_t tokens = 0;     ///< of one image in the first stage, of one sequence, or the context of a step
+  std::string skipped =
+      {};  ///< why it was not run, such as "predicted to need 9.1 GB, --max-mem is 8"; empty if it was
+  std::vector<double> times_ms = {};           ///< every repetition that counts
+  double gmacs = 0;                            ///< of one run
+  double read_gb = 0;                          ///< decode: what a step must move, in 1e9 bytes
+  double state_mb = 0;                         ///< prefill and decode: retention state or cache of keys and values
+  double peak_rss_mb = 0;                      ///< of the process that ran this cell alone, in MiB
+  double loaded_rss_mb = 0;                    ///< of the same process before its first run: libraries, weights, input
+  double deviation = 0;                        ///< from the plain model
+  double pingpong_ns = 0;                      ///< state of the machine beside it, see pingpong_ns()
+  std::vector<OperationCost> operations = {};  ///< of one run, longest first; empty unless profiled
 
   bool ran() const { return skipped.empty(); }
 };
@@ -64,5 +67,7 @@ RETENTIVE_API std::string results_json(const Results& results);
 /// Throws DataError naming the file, what is wrong and the fix: no such file, no JSON, another schema, missing or
 /// wrongly typed fields, no cells.
 RETENTIVE_API Results read_results(const std::string& path);
+/// As read_results(), from text; `where` stands for the path in messages.
+RETENTIVE_API Results parse_results(const std::string& json, const std::string& where);
 
 }  // namespace retentive::bench

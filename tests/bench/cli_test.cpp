@@ -36,23 +36,53 @@ TEST_CASE("bench latency writes every figure") {
   const auto run = bench(kLatency);
   INFO(run.err);
   REQUIRE(run.exit_code == 0);
-  const auto result = json::parse(run.out);
-  CHECK(result["model"] == "test_rmt");
-  CHECK(result["size"] == "64x48");
-  CHECK(result["batch"] == 1);
-  CHECK(result["threads"] == 1);
-  CHECK(result["precision"] == "fp32");
-  CHECK(result["times_ms"].size() == 8);
-  for (const char* key :
-       {"median_ms", "p10_ms", "p90_ms", "images_per_s", "peak_rss_mb", "gmacs_per_s", "peak_share"}) {
+  const auto results = json::parse(run.out);
+  CHECK(results["format"] == "retentive.results");
+  CHECK(results["threads"] == 1);
+  CHECK(results["machine"]["isa"].is_string());
+  CHECK(results["peak_gmacs_per_s"]["fp32"].get<double>() > 0);
+  CHECK_THAT(results["command"].get<std::string>(), Contains("bench latency --model test_rmt --size 64x48"));
+  REQUIRE(results["cells"].size() == 1);
+  const auto& cell = results["cells"][0];
+  CHECK(cell["task"] == "image");
+  CHECK(cell["model"] == "test_rmt");
+  CHECK(cell["mixer"] == "masa");
+  CHECK(cell["form"] == "");
+  CHECK(cell["height"] == 64);
+  CHECK(cell["width"] == 48);
+  CHECK(cell["tokens"] == 16 * 12);
+  CHECK(cell["batch"] == 1);
+  CHECK(cell["precision"] == "fp32");
+  CHECK(cell["times_ms"].size() == 8);
+  for (const char* key : {"median_ms", "q1_ms", "q3_ms", "items_per_s", "loaded_rss_mb", "peak_share", "gmacs"}) {
     CAPTURE(key);
-    CHECK(result.at(key).get<double>() > 0);
+    CHECK(cell.at(key).get<double>() > 0);
   }
-  CHECK(result["p10_ms"].get<double>() <= result["median_ms"].get<double>());
-  CHECK(result["images_per_s"].get<double>() == Approx(1e3 / result["median_ms"].get<double>()));
-  CHECK(result["deviation"].get<double>() < 1e-4);
-  CHECK(result["machine"]["isa"].is_string());
-  CHECK(result["profile"].size() > 5);
+  CHECK(cell["peak_rss_mb"].get<double>() >= cell["loaded_rss_mb"].get<double>());
+  CHECK(cell["q1_ms"].get<double>() <= cell["median_ms"].get<double>());
+  CHECK(cell["items_per_s"].get<double>() == Approx(1e3 / cell["median_ms"].get<double>()).epsilon(1e-4));
+  CHECK(cell["deviation"].get<double>() < 1e-4);
+  CHECK(cell["operations"].size() > 5);
+  double counted = 0;
+  for (const auto& operation : cell["operations"]) counted += operation["gigabytes"].get<double>();
+  CHECK(counted > 0);
+}
+
+TEST_CASE("bench latency takes the forms that a model has") {
+  const auto form = [](const std::string& model, const std::string& name) {
+    return bench({"latency", "--model", model, "--size", "64", "--reps", "3", "--json", "--form", name});
+  };
+  for (const auto* name : {"parallel", "chunkwise", "recurrent", "auto"}) {
+    for (const auto* model : {"test_vir", "test_rmt_retention"}) {
+      const auto run = form(model, name);
+      INFO(run.err);
+      REQUIRE(run.exit_code == 0);
+      CHECK(json::parse(run.out)["cells"][0]["form"] == name);
+    }
+  }
+  const auto refused = form("test_rmt", "chunkwise");
+  CHECK(refused.exit_code == 1);
+  CHECK_THAT(refused.err, Contains("chunkwise") && Contains("MaSA"));
 }
 
 TEST_CASE("bench compare: same file, planted loss, other conditions, no result") {
@@ -64,7 +94,7 @@ TEST_CASE("bench compare: same file, planted loss, other conditions, no result")
   const auto same = bench({"compare", before, before});
   CHECK(same.exit_code == 0);
   CHECK_THAT(same.out, Contains("no difference"));
-  for (auto& time : result["times_ms"]) time = time.get<double>() * 3;
+  for (auto& time : result["cells"][0]["times_ms"]) time = time.get<double>() * 3;
   const auto slower = folder.write("slower.json", result.dump());
   const auto loss = bench({"compare", before, slower});
   CHECK(loss.exit_code == 1);
@@ -74,8 +104,71 @@ TEST_CASE("bench compare: same file, planted loss, other conditions, no result")
   CHECK_THAT(bench({"compare", before, folder.write("threads.json", result.dump())}).out, Contains("threads differs"));
   const auto broken = bench({"compare", before, folder.write("broken.json", "{}")});
   CHECK(broken.exit_code == 1);
-  CHECK_THAT(broken.err, Contains("broken.json") && Contains("bench latency"));
+  CHECK_THAT(broken.err, Contains("broken.json") && Contains("retentive bench"));
   CHECK_THAT(bench({"compare", before, "/nowhere.json"}).err, Contains("/nowhere.json"));
+}
+
+TEST_CASE("bench scaling measures every cell once, goes on, and leaves out what would exceed a limit") {
+  const Folder folder;
+  const auto out = (folder.path / "report").string();
+  const auto scaling = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"scaling", "--models", "test_rmt,test_vir,vit_t", "--forms", "parallel,chunkwise",
+                               "--reps", "3", "--threads", "1", "--out", out});
+    return bench(more);
+  };
+  const auto first = scaling({"--sizes", "32,64"});
+  INFO(first.err);
+  REQUIRE(first.exit_code == 0);
+  const auto read = [&] {
+    std::ifstream file(folder.path / "report" / "results.json");
+    return json::parse(file);
+  };
+  const auto before = read();
+  REQUIRE(before["cells"].size() == 8);  // 2 sizes of an RMT, a ViR in two forms and a ViT
+  CHECK(before["cells"][0]["model"] == "test_rmt");
+  CHECK(before["cells"][1]["form"] == "parallel");
+  CHECK(before["cells"][3]["mixer"] == "attention");
+  for (const auto& cell : before["cells"]) CHECK(cell["times_ms"].size() == 3);
+  for (const char* file : {"results.csv", "results.md", "report.html"}) {
+    CHECK(std::filesystem::file_size(folder.path / "report" / file) > 500);
+  }
+  const auto again = scaling({"--sizes", "32,64,96"});
+  CHECK(again.exit_code == 1);
+  CHECK_THAT(again.err, Contains("--resume"));
+  REQUIRE(scaling({"--sizes", "32,64,96", "--resume"}).exit_code == 0);
+  const auto after = read();
+  REQUIRE(after["cells"].size() == 12);
+  CHECK(after["cells"][0]["times_ms"] == before["cells"][0]["times_ms"]);
+  const auto limited = scaling({"--sizes", "128,20000", "--max-mem", "1", "--resume"});
+  REQUIRE(limited.exit_code == 0);
+  CHECK_THAT(limited.out, Contains("--max-mem is 1.0") && Contains("Exponents"));
+  const auto drawn = bench({"report", out + "/results.json", "--out", out + "/again"});
+  CHECK(drawn.exit_code == 0);
+  CHECK(std::filesystem::exists(folder.path / "report" / "again" / "report.html"));
+}
+
+TEST_CASE("bench scaling refuses what it cannot measure") {
+  CHECK_THAT(bench({"scaling", "--models", "rtm_t"}).err, Contains("rmt_t"));
+  CHECK_THAT(bench({"scaling", "--models", "test_retnet"}).err, Contains("bench language"));
+  CHECK_THAT(bench({"scaling", "--sizes", "0"}).err, Contains("at least 1 pixel"));
+  CHECK(bench({"scaling", "--forms", "sideways"}).exit_code == 2);
+}
+
+TEST_CASE("bench training takes images and text") {
+  const auto train = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"training", "--batch", "2", "--warmup", "1", "--reps", "2", "--json"});
+    const auto run = bench(more);
+    INFO(run.err);
+    REQUIRE(run.exit_code == 0);
+    return json::parse(run.out)["cells"][0];
+  };
+  const auto image = train({"--model", "test_rmt", "--size", "32"});
+  CHECK(image["task"] == "training");
+  CHECK(image["height"] == 32);
+  const auto text = train({"--model", "test_retnet", "--tokens", "48", "--form", "chunkwise"});
+  CHECK(text["tokens"] == 48);
+  CHECK(text["form"] == "chunkwise");
+  CHECK(text["items_per_s"].get<double>() == Approx(2 * 48e3 / text["median_ms"].get<double>()).epsilon(1e-3));
 }
 
 TEST_CASE("bench --serve times when told so") {
@@ -121,21 +214,29 @@ TEST_CASE("bench language begins with the state of a prompt or a random one of t
     const auto result = bench(more);
     INFO(result.err);
     REQUIRE(result.exit_code == 0);
-    return json::parse(result.out);
+    return json::parse(result.out)["cells"];
+  };
+  const auto of_task = [](const json& cells, const std::string& task) {
+    std::vector<json> found;
+    for (const auto& cell : cells) {
+      if (cell["task"] == task) found.push_back(cell);
+    }
+    return found;
   };
   const auto prompt = run({}), random = run({"--random-state"});
-  CHECK(prompt["random_state"] == false);
-  CHECK(random["random_state"] == true);
-  REQUIRE(random["cells"].size() == 4);
+  CHECK(of_task(prompt, "prefill").size() == 4);
+  CHECK(of_task(random, "prefill").empty());
+  const auto read = of_task(prompt, "decode"), filled = of_task(random, "decode");
+  REQUIRE(read.size() == 4);
+  REQUIRE(filled.size() == 4);
   for (size_t i = 0; i < 4; ++i) {
-    CHECK(prompt["cells"][i]["prefill_ms"].get<double>() > 0);
-    CHECK(random["cells"][i]["prefill_ms"].is_null());
-    CHECK(random["cells"][i]["step_median_ms"].get<double>() > 0);
-    CHECK(random["cells"][i]["state_mb"] == prompt["cells"][i]["state_mb"]);
+    CHECK(filled[i]["times_ms"].size() == 3);
+    CHECK(filled[i]["state_mb"] == read[i]["state_mb"]);
+    CHECK(filled[i]["bandwidth_share"].get<double>() > 0);
   }
   // A cache grows with the context, by 61 tokens here; the state of retention does not.
-  CHECK(random["cells"][1]["state_mb"].get<double>() > 7 * random["cells"][0]["state_mb"].get<double>());
-  CHECK(random["cells"][2]["state_mb"] == random["cells"][3]["state_mb"]);
+  CHECK(filled[1]["state_mb"].get<double>() > 7 * filled[0]["state_mb"].get<double>());
+  CHECK(filled[2]["state_mb"] == filled[3]["state_mb"]);
   CHECK(bench({"language", "--by-token", "--random-state"}).exit_code == 2);
 }
 

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+/// What the reports of all measurements have in common.
+namespace retentive::bench {
+
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char line[256];
+  std::snprintf(line, sizeof line, pattern, values...);
+  return line;
+}
+
+/// A side for squares, else HEIGHTxWIDTH.
+inline std::string size_text(int64_t height, int64_t width) {
+  return height == width ? std::to_string(height) : std::to_string(height) + "x" + std::to_string(width);
+}
+
+}  // namespace retentive::bench

@@ -1,0 +1,148 @@
+#include <bench/report/html.h>
+
+#include <bench/report/analysis.h>
+#include <bench/report/charts_of_results.h>
+#include <bench/report/format.h>
+#include <bench/report/style.h>
+#include <bench/report/svg.h>
+#include <bench/report/tables.h>
+
+namespace retentive::bench {
+namespace {
+
+struct Task {
+  const char* name;
+  const char* title;
+  const char* says;
+};
+
+constexpr Task kTasks[] = {
+    {"image", "Images", "One forward pass of a prepared model, every cell in a process of its own."},
+    {"training", "Training", "One step: forward, backward and optimiser."},
+    {"prefill", "Reading a prompt", "The whole prompt, before the first new token."},
+    {"decode", "Decoding", "One new token for every sequence, after a context of so many tokens."}};
+
+std::string paragraph(const std::string& text, const char* style = "") {
+  return std::string("<p") + (*style == 0 ? "" : std::string(" class=\"") + style + "\"") + ">" + escaped(text) +
+         "</p>\n";
+}
+
+std::string table_html(const Table& table) {
+  const auto right = [&](size_t column) { return table.header[column].starts_with('>') ? " class=\"r\"" : ""; };
+  std::string html = "<h3>" + escaped(table.title) + "</h3>\n<div class=\"scroll\"><table><tr>";
+  for (size_t column = 0; column < table.header.size(); ++column) {
+    const auto name = table.header[column].substr(*right(column) == 0 ? 0 : 1);
+    html += std::string("<th") + right(column) + ">" + escaped(name) + "</th>";
+  }
+  html += "</tr>\n";
+  for (const auto& row : table.rows) {
+    html += "<tr>";
+    for (size_t column = 0; column < row.size(); ++column) {
+      html += std::string("<td") + right(column) + ">" + escaped(row[column]) + "</td>";
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
+}
+
+std::string sentence(const Series& series, const PowerLaw& law, const char* what) {
+  return series.label + ": " + what +
+         format(" grows as tokens to the power %.2f (%.2f to %.2f)", law.exponent, law.low, law.high);
+}
+
+// The fastest series among the cells with the fewest, or the most, tokens or pixels that all share.
+std::string fastest(const std::vector<Series>& series, bool largest) {
+  const Cell* best = nullptr;
+  const Series* of = nullptr;
+  const Cell* place = nullptr;
+  for (const auto& one : series) {
+    if (one.cells.empty()) continue;
+    const auto* cell = largest ? one.cells.back() : one.cells.front();
+    const auto size = [](const Cell& c) { return c.height > 0 ? c.height * c.width : c.tokens; };
+    if (place == nullptr || (largest ? size(*cell) > size(*place) : size(*cell) < size(*place))) place = cell;
+  }
+  if (place == nullptr) return "";
+  for (const auto& one : series) {
+    for (const auto* cell : one.cells) {
+      const bool here = cell->height == place->height && cell->width == place->width &&
+                        (cell->height > 0 || cell->tokens == place->tokens);
+      if (!here || (best != nullptr && quartiles_of(*best).median <= quartiles_of(*cell).median)) continue;
+      best = cell;
+      of = &one;
+    }
+  }
+  const auto where =
+      best->height > 0 ? size_text(best->height, best->width) + " pixels" : std::to_string(best->tokens) + " tokens";
+  return "Fastest at " + where + ": " + of->label + format(", %.4g ms", quartiles_of(*best).median);
+}
+
+std::string findings(const std::vector<Series>& series) {
+  std::vector<std::string> lines;
+  for (const auto& one : series) {
+    const auto scaling = scaling_of(one);
+    if (scaling.time) lines.push_back(sentence(one, *scaling.time, "time"));
+    if (scaling.memory) lines.back() += ", " + format("memory to the power %.2f", scaling.memory->exponent);
+  }
+  for (const auto& crossing : crossovers(series)) {
+    lines.push_back(crossing.after->label + " overtakes " + crossing.before->label +
+                    (crossing.pixels > 0 ? format(" at a side of %.0f pixels", crossing.pixels)
+                                         : format(" at %.0f tokens", crossing.tokens)));
+  }
+  if (series.size() > 1) {
+    for (const bool largest : {false, true}) lines.push_back(fastest(series, largest));
+  }
+  std::string html = "<ul>\n";
+  for (const auto& line : lines) html += "<li>" + escaped(line) + ".</li>\n";
+  return lines.empty() ? "" : html + "</ul>\n";
+}
+
+std::string figure(const Figure& picture) {
+  const auto caption = picture.caption.empty() ? "" : "<figcaption>" + escaped(picture.caption) + "</figcaption>";
+  return "<figure><h3>" + escaped(picture.title) + "</h3>" + picture.svg + caption + "</figure>\n";
+}
+
+std::string task_section(const Results& results, const Task& task) {
+  const auto series = series_of(results, task.name);
+  if (series.empty()) return "";
+  auto html = "<h2>" + std::string(task.title) + "</h2>\n" + paragraph(task.says) + findings(series);
+  for (const auto& picture : figures_of(results, series)) html += figure(picture);
+  return html;
+}
+
+std::string details(const Results& results) {
+  std::string html = "<details><summary>Every number</summary>\n";
+  for (const auto& table : results_tables(results)) html += table_html(table);
+  return html + "</details>\n" + paragraph(results_conditions(results), "dim") + "<p class=\"dim\"><code>" +
+         escaped(results.command) + "</code></p>\n";
+}
+
+std::string how_to_read() {
+  return "<h2>How to read this</h2>\n" +
+         paragraph(
+             "A point is the median of all repetitions of one cell, the bar through it reaches from the first to "
+             "the third quartile. Both axes are logarithmic: a power law is a straight line, and its exponent is "
+             "the slope. Exponent 1: four times the tokens take four times as long. Exponent 2: sixteen times. "
+             "Intervals are 95 % ones of a least-squares line in logarithms; they say how straight the line is, "
+             "not how the machine varies. Working memory is the peak of the process beyond what was resident "
+             "before its first pass: libraries, weights and input do not count. A circle marks where two lines "
+             "cross.");
+}
+
+}  // namespace
+
+std::string report_html(const std::vector<Results>& results) {
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+      "<title>retentive: cost against size</title>\n<style>" +
+      std::string(kStyle) + "</style></head><body>\n<h1>How cost grows with size</h1>\n";
+  if (!results.empty()) html += paragraph(results_conditions(results.front()), "dim");
+  for (const auto& part : results) {
+    for (const auto& task : kTasks) html += task_section(part, task);
+  }
+  html += how_to_read() + "<h2>Tables</h2>\n";
+  for (const auto& part : results) html += details(part);
+  return html + "</body></html>\n";
+}
+
+}  // namespace retentive::bench

@@ -1,0 +1,220 @@
+#include <bench/report/results.h>
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include <bench/report/analysis.h>
+#include <retention/base/error.h>
+
+namespace retentive::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFormat = "retentive.results";
+
+// f(name, field) for every field that files hold; the one list that writing and reading use.
+template <class Self, class F>
+void visit_machine(Self& machine, F&& f) {
+  f("cpu", machine.cpu);
+  f("isa", machine.isa);
+  f("cores", machine.cores);
+  f("retentive", machine.retentive);
+  f("libtorch", machine.libtorch);
+  f("onednn", machine.onednn);
+  f("load", machine.load);
+  f("pingpong_ns", machine.pingpong_ns);
+}
+
+template <class Self, class F>
+void visit_operation(Self& operation, F&& f) {
+  f("name", operation.name);
+  f("calls", operation.calls);
+  f("milliseconds", operation.milliseconds);
+  f("gmacs", operation.gmacs);
+  f("gigabytes", operation.gigabytes);
+}
+
+template <class Self, class F>
+void visit_cell(Self& cell, F&& f) {
+  f("task", cell.task);
+  f("model", cell.model);
+  f("mixer", cell.mixer);
+  f("form", cell.form);
+  f("precision", cell.precision);
+  f("height", cell.height);
+  f("width", cell.width);
+  f("batch", cell.batch);
+  f("instances", cell.instances);
+  f("tokens", cell.tokens);
+  f("skipped", cell.skipped);
+  f("gmacs", cell.gmacs);
+  f("read_gb", cell.read_gb);
+  f("state_mb", cell.state_mb);
+  f("peak_rss_mb", cell.peak_rss_mb);
+  f("loaded_rss_mb", cell.loaded_rss_mb);
+  f("deviation", cell.deviation);
+  f("pingpong_ns", cell.pingpong_ns);
+  f("times_ms", cell.times_ms);
+}
+
+template <class Self, class F>
+void visit_results(Self& results, F&& f) {
+  f("created", results.created);
+  f("commit", results.commit);
+  f("command", results.command);
+  f("threads", results.threads);
+  f("peak_gmacs_per_s", results.peak_gmacs_per_s);
+  f("read_gb_per_s", results.read_gb_per_s);
+}
+
+// Six digits say more than any measurement here holds.
+double rounded(double value) {
+  if (value == 0 || !std::isfinite(value)) return value;
+  std::ostringstream text;
+  text.precision(6);
+  text << value;
+  return std::stod(text.str());
+}
+
+Json to_json(double value) { return rounded(value); }
+Json to_json(const std::vector<double>& values) {
+  Json json = Json::array();
+  for (const double value : values) json.push_back(rounded(value));
+  return json;
+}
+template <class T>
+Json to_json(const T& value) {
+  return value;
+}
+
+Json cell_json(const Results& results, const Cell& cell) {
+  Json json;
+  visit_cell(cell, [&](const char* name, const auto& field) { json[name] = to_json(field); });
+  if (cell.ran()) {
+    const auto quartiles = quartiles_of(cell);
+    json["median_ms"] = rounded(quartiles.median);
+    json["q1_ms"] = rounded(quartiles.q1);
+    json["q3_ms"] = rounded(quartiles.q3);
+    json["items_per_s"] = rounded(items_per_s(cell));
+    const double peak = peak_share(results, cell), bandwidth = bandwidth_share(results, cell);
+    if (peak > 0) json["peak_share"] = rounded(peak);
+    if (bandwidth > 0) json["bandwidth_share"] = rounded(bandwidth);
+  }
+  for (const auto& operation : cell.operations) {
+    Json row;
+    visit_operation(operation, [&](const char* name, const auto& field) { row[name] = to_json(field); });
+    json["operations"].push_back(std::move(row));
+  }
+  return json;
+}
+
+/// Reads fields of one object; faults name the file and the field.
+class Reader {
+ public:
+  Reader(const Json& json, std::string where, std::string path)
+      : json_(json), where_(std::move(where)), path_(std::move(path)) {
+    if (!json.is_object()) fail(path_, "is no object");
+  }
+
+  template <class T>
+  void operator()(const char* name, T& field) const {
+    const auto found = json_.find(name);
+    if (found == json_.end()) fail(path_ + name, "is missing");
+    try {
+      read(*found, field);
+    } catch (const Json::exception&) {
+      fail(path_ + name, "is of a wrong type");
+    }
+    if constexpr (std::is_arithmetic_v<T>) check(path_ + name, static_cast<double>(field));
+    if constexpr (std::is_same_v<T, std::vector<double>>) {
+      for (const double value : field) check(path_ + name, value);
+    }
+  }
+
+  [[noreturn]] void fail(const std::string& field, const std::string& fault) const {
+    throw DataError("[results] " + where_ + ": " + field + " " + fault +
+                    "; a file of this version written by `retentive bench` is accepted; measure again");
+  }
+
+ private:
+  static void read(const Json& json, int64_t& field) {
+    if (!json.is_number_integer()) throw Json::type_error::create(302, "no integer", &json);
+    field = json.get<int64_t>();
+  }
+  template <class T>
+  static void read(const Json& json, T& field) {
+    field = json.get<T>();
+  }
+  void check(const std::string& field, double value) const {
+    if (!std::isfinite(value) || value < 0) fail(field, "is " + std::to_string(value));
+  }
+
+  const Json& json_;
+  std::string where_;
+  std::string path_;
+};
+
+Cell read_cell(const Json& json, const std::string& where, const std::string& path) {
+  const Reader reader(json, where, path + ".");
+  Cell cell;
+  visit_cell(cell, reader);
+  if (cell.ran() && cell.times_ms.empty()) reader.fail(path + ".times_ms", "is empty");
+  for (const double time : cell.times_ms) {
+    if (time == 0) reader.fail(path + ".times_ms", "has a time of 0");
+  }
+  if (!json.contains("operations")) return cell;
+  for (const auto& row : json["operations"]) {
+    visit_operation(cell.operations.emplace_back(), Reader(row, where, path + ".operations."));
+  }
+  return cell;
+}
+
+}  // namespace
+
+std::string results_json(const Results& results) {
+  Json json = {{"format", kFormat}, {"version", kResultsSchema}};
+  visit_results(results, [&](const char* name, const auto& field) { json[name] = to_json(field); });
+  visit_machine(results.machine, [&](const char* name, const auto& field) { json["machine"][name] = to_json(field); });
+  // One cell a line: files that people can read, and whose changes a line-wise comparison shows.
+  auto text = json.dump(1);
+  text.resize(text.size() - 2);
+  text += ",\n \"cells\": [";
+  for (size_t i = 0; i < results.cells.size(); ++i) {
+    text += (i == 0 ? "\n  " : ",\n  ") + cell_json(results, results.cells[i]).dump();
+  }
+  return text + "\n ]\n}\n";
+}
+
+Results parse_results(const std::string& text, const std::string& where) {
+  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Reader reader(json.is_discarded() ? Json() : json, where, "the document");
+  const auto number = [&](const char* name) { return json.contains(name) ? json[name].dump() : "missing"; };
+  if (number("format") != "\"" + std::string(kFormat) + "\"") reader.fail("format", "is " + number("format"));
+  if (number("version") != std::to_string(kResultsSchema)) reader.fail("version", "is " + number("version"));
+  Results results;
+  const Reader fields(json, where, "");
+  visit_results(results, fields);
+  if (!json.contains("machine")) fields.fail("machine", "is missing");
+  visit_machine(results.machine, Reader(json["machine"], where, "machine."));
+  if (!json.contains("cells") || !json["cells"].is_array() || json["cells"].empty()) {
+    fields.fail("cells", "holds nothing");
+  }
+  for (const auto& cell : json["cells"]) {
+    results.cells.push_back(read_cell(cell, where, "cells[" + std::to_string(results.cells.size()) + "]"));
+  }
+  return results;
+}
+
+Results read_results(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) throw DataError("[results] " + path + " cannot be read; give a file written by `retentive bench --json`");
+  return parse_results(text.str(), path);
+}
+
+}  // namespace retentive::bench

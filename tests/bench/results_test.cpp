@@ -1,0 +1,104 @@
+#include <bench/report/results.h>
+#include <bench/report/tables.h>
+#include <bench/report_cells.h>
+#include <retention/base/error.h>
+#include <support/catch.h>
+
+namespace retentive::testing {
+namespace {
+
+using namespace retentive::bench;
+using Catch::Matchers::Contains;
+
+Results sample() {
+  auto cell = image_cell("vir_s", 512, 4, "retention", "chunkwise");
+  cell.operations = {{"linear 64 -> 192", 12, 1.5, 0.25, 0.125}, {"layer norm 32x32x64", 3, 0.5, 0, 0}};
+  auto skipped = image_cell("vit_s", 2048, 0, "attention");
+  skipped.times_ms.clear();
+  skipped.skipped = "predicted to take \"long\", 900 s";
+  return results_of({cell, skipped});
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+TEST_CASE("results survive a file, six digits of every number") {
+  const auto before = sample();
+  const auto text = results_json(before);
+  const auto after = parse_results(text, "memory");
+  CHECK(results_json(after) == text);
+  CHECK(after.commit == before.commit);
+  CHECK(after.machine.cpu == "A processor");
+  CHECK(after.peak_gmacs_per_s == before.peak_gmacs_per_s);
+  REQUIRE(after.cells.size() == 2);
+  CHECK(after.cells[0].times_ms == before.cells[0].times_ms);
+  REQUIRE(after.cells[0].operations.size() == 2);
+  CHECK(after.cells[0].operations[0].gigabytes == 0.125);
+  CHECK(after.cells[1].skipped == before.cells[1].skipped);
+  CHECK_FALSE(after.cells[1].ran());
+}
+
+TEST_CASE("a results file that is none is refused with its fault") {
+  const auto text = results_json(sample());
+  const auto refused = [](const std::string& broken, const std::string& fault) {
+    CAPTURE(fault);
+    CHECK_THROWS_AS(parse_results(broken, "r.json"), DataError);
+    CHECK_THROWS_WITH(parse_results(broken, "r.json"),
+                      Contains("r.json") && Contains(fault) && Contains("measure again"));
+  };
+  refused("", "is no object");
+  refused(text.substr(0, text.size() / 2), "is no object");
+  refused("[1]", "is no object");
+  refused(replaced(text, "retentive.results", "other"), "format is \"other\"");
+  refused(replaced(text, "\"version\": 1", "\"version\": 2"), "version is 2");
+  refused(replaced(text, "\"threads\": 2", "\"threads\": \"two\""), "threads is of a wrong type");
+  refused(replaced(text, "\"threads\": 2", "\"threads\": 2.5"), "threads is of a wrong type");
+  refused(replaced(text, "\"threads\": 2", "\"threads\": -2"), "threads is -2");
+  refused(replaced(text, "\"threads\"", "\"strands\""), "threads is missing");
+  refused(replaced(text, "\"isa\"", "\"isb\""), "machine.isa is missing");
+  refused(replaced(text, "\"model\":\"vir_s\"", "\"model\":7"), "cells[0].model is of a wrong type");
+  refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[-4"), "cells[0].times_ms is -4");
+  refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[0"), "cells[0].times_ms has a time of 0");
+  refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[null,4"), "cells[0].times_ms is of a wrong type");
+  refused(replaced(text, "\"skipped\":\"pre", "\"skipped\":\"\",\"x\":\"pre"), "cells[1].times_ms is empty");
+  refused(replaced(text, "\"calls\":12", "\"calls\":[]"), "cells[0].operations.calls is of a wrong type");
+  CHECK_THROWS_AS(read_results("/nowhere/r.json"), DataError);
+}
+
+TEST_CASE("results without cells are refused") {
+  CHECK_THROWS_WITH(parse_results(results_json(results_of({})), "r.json"), Contains("cells holds nothing"));
+}
+
+TEST_CASE("tables say the same on a terminal and as Markdown") {
+  const auto results = sample();
+  const auto text = results_text(results), markdown = results_markdown(results);
+  for (const auto& shown : {text, markdown}) {
+    CHECK_THAT(shown, Contains("chunkwise") && Contains("512") && Contains("predicted to take") && Contains("avx2") &&
+                          Contains("0123456789"));
+  }
+  CHECK_THAT(markdown, Contains("| vir_s | chunkwise | fp32 | 512 | 1024 | 1 | 4.00 |"));
+  CHECK_THAT(markdown, Contains("retentive bench scaling --models a,b"));
+}
+
+TEST_CASE("a single profiled cell is shown by operation") {
+  auto results = sample();
+  results.cells.pop_back();
+  const auto text = results_text(results);
+  CHECK_THAT(text, Contains("linear 64 -> 192") && Contains("between operations"));
+}
+
+TEST_CASE("CSV has a row for every cell, quoted where it must be") {
+  const auto csv = results_csv(sample());
+  CHECK_THAT(csv, Contains("image,vir_s,retention,chunkwise,fp32,512,512,1,1,1024,5,4,"));
+  CHECK_THAT(csv, Contains("\"predicted to take \"\"long\"\", 900 s\"\r\n"));
+  const auto columns = [](const std::string& line) { return std::count(line.begin(), line.end(), ','); };
+  const auto first = csv.substr(0, csv.find("\r\n"));
+  const auto rest = csv.substr(first.size() + 2);
+  CHECK(columns(first) == columns(rest.substr(0, rest.find("\r\n"))));
+}
+
+}  // namespace
+}  // namespace retentive::testing
