@@ -1,131 +1,222 @@
-#include <datasets/heatmap.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <string>
+#include <numeric>
 
 #include <opencv2/imgproc.hpp>
 
+#include <datasets/detail/mat_view.h>
+#include <datasets/detail/palette.h>
+#include <datasets/heatmap.h>
 #include <datasets/resize.h>
 #include <retention/base/error.h>
 
 namespace retentive::datasets {
 namespace {
 
-using Colour = std::array<uint8_t, 3>;
+[[noreturn]] void refuse(const std::string& what) { throw InvalidArgument("[heatmap] " + what); }
 
-void check(std::span<const float> values, int64_t height, int64_t width, int64_t channels, int64_t cell) {
-  const auto wanted = static_cast<size_t>(std::max<int64_t>(height * width * channels, 0));
-  if (height < 1 || width < 1 || cell < 1 || values.size() != wanted) {
-    throw InvalidArgument("[heatmap] " + std::to_string(values.size()) + " values for a map of " +
-                          std::to_string(height) + " x " + std::to_string(width) + " in cells of " +
-                          std::to_string(cell) + "; one value a place and cells of at least a pixel are accepted");
+std::string size_text(int64_t height, int64_t width) { return std::to_string(height) + "x" + std::to_string(width); }
+
+void check_map(const FloatMap& map) {
+  if (map.height < 1 || map.width < 1 || static_cast<int64_t>(map.values.size()) != map.height * map.width) {
+    refuse("a map of " + size_text(map.height, map.width) + " (height x width) has " +
+           std::to_string(map.values.size()) + " values; one for each of at least one cell is accepted");
   }
-  if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
-    throw InvalidArgument("[heatmap] a value is not finite; finite ones are accepted");
-  }
+  const auto bad = std::find_if(map.values.begin(), map.values.end(), [](float v) { return !std::isfinite(v); });
+  if (bad != map.values.end()) refuse("a map holds " + std::to_string(*bad) + "; finite numbers are accepted");
 }
 
-// 256 colours from dark to light.
-std::array<Colour, 256> viridis() {
-  cv::Mat ramp(1, 256, CV_8UC1), colours;
-  for (int i = 0; i < 256; ++i) ramp.at<uint8_t>(0, i) = static_cast<uint8_t>(i);
-  cv::applyColorMap(ramp, colours, cv::COLORMAP_VIRIDIS);
-  std::array<Colour, 256> table;
-  for (int i = 0; i < 256; ++i) {
-    const auto& bgr = colours.at<cv::Vec3b>(0, i);
-    table[static_cast<size_t>(i)] = {bgr[2], bgr[1], bgr[0]};
-  }
-  return table;
+// How far along the scale a number lies, 0 to 1.
+double position(double value, const ColourScale& scale) {
+  if (!scale.logarithmic) return std::clamp((value - scale.low) / (scale.high - scale.low), 0.0, 1.0);
+  if (value <= scale.low) return 0;
+  return std::min(1.0, std::log(value / scale.low) / std::log(scale.high / scale.low));
 }
 
-// 256 colours from blue over white to red, straight between five stops.
-std::array<Colour, 256> blue_white_red() {
-  constexpr double kStops[5][3] = {{5, 48, 97}, {67, 147, 195}, {247, 247, 247}, {214, 96, 77}, {103, 0, 31}};
-  std::array<Colour, 256> table;
-  for (size_t i = 0; i < 256; ++i) {
-    const double place = static_cast<double>(i) / 255 * 4;
-    const auto from = std::min<size_t>(3, static_cast<size_t>(place));
+float largest_magnitude(const FloatMap& map) {
+  float largest = 0;
+  for (const float value : map.values) largest = std::max(largest, std::abs(value));
+  return largest;
+}
+
+Image black_picture(int64_t height, int64_t width) {
+  return {height, width, 3, std::vector<uint8_t>(static_cast<size_t>(height * width * 3))};
+}
+
+}  // namespace
+
+void detail::check_scale(const ColourScale& scale) {
+  const bool rises = std::isfinite(scale.low) && std::isfinite(scale.high) && scale.low < scale.high;
+  if (rises && (!scale.logarithmic || scale.low > 0)) return;
+  refuse("the scale goes from " + std::to_string(scale.low) + " to " + std::to_string(scale.high) +
+         "; finite and rising ends are accepted, above 0 for a logarithmic scale");
+}
+
+detail::Palette detail::palette(ColourMap colours) {
+  Palette palette;
+  if (colours == ColourMap::inferno) {
+    cv::Mat ramp(1, 256, CV_8UC1), bgr;
+    std::iota(ramp.begin<uint8_t>(), ramp.end<uint8_t>(), uint8_t{0});
+    cv::applyColorMap(ramp, bgr, cv::COLORMAP_INFERNO);
+    for (int i = 0; i < 256; ++i) {
+      const auto& colour = bgr.at<cv::Vec3b>(0, i);
+      palette[static_cast<size_t>(i)] = {colour[2], colour[1], colour[0]};
+    }
+    return palette;
+  }
+  // ColorBrewer's RdBu from its blue end, which OpenCV does not have.
+  constexpr uint8_t kAnchors[11][3] = {{5, 48, 97},     {33, 102, 172},  {67, 147, 195},  {146, 197, 222},
+                                       {209, 229, 240}, {247, 247, 247}, {253, 219, 199}, {244, 165, 130},
+                                       {214, 96, 77},   {178, 24, 43},   {103, 0, 31}};
+  for (size_t i = 0; i < palette.size(); ++i) {
+    const double at = static_cast<double>(i) / 255 * 10;
+    const size_t first = std::min<size_t>(static_cast<size_t>(at), 9);
     for (size_t c = 0; c < 3; ++c) {
-      const double value = kStops[from][c] + (kStops[from + 1][c] - kStops[from][c]) * (place - static_cast<double>(from));
-      table[i][c] = static_cast<uint8_t>(std::lround(value));
+      const double value = std::lerp(kAnchors[first][c], kAnchors[first + 1][c], at - static_cast<double>(first));
+      palette[i][c] = static_cast<uint8_t>(std::lround(value));
     }
   }
-  return table;
+  return palette;
 }
 
-// An RGB image of `colour_of(place)`, each place a square.
-template <class F>
-Image in_cells(int64_t height, int64_t width, int64_t cell, const F& colour_of) {
-  Image image{.height = height * cell, .width = width * cell, .channels = 3, .pixels = {}};
-  image.pixels.resize(static_cast<size_t>(image.height * image.width * 3));
-  auto* pixel = image.pixels.data();
-  for (int64_t y = 0; y < image.height; ++y) {
-    for (int64_t x = 0; x < image.width; ++x, pixel += 3) {
-      const Colour colour = colour_of(static_cast<size_t>(y / cell * width + x / cell));
-      std::copy(colour.begin(), colour.end(), pixel);
+Image colour_map(const FloatMap& map, const ColourScale& scale) {
+  check_map(map);
+  detail::check_scale(scale);
+  const auto palette = detail::palette(scale.colours);
+  Image image = black_picture(map.height, map.width);
+  for (size_t i = 0; i < map.values.size(); ++i) {
+    const auto& colour = palette[static_cast<size_t>(std::lround(255 * position(map.values[i], scale)))];
+    std::copy(colour.begin(), colour.end(), image.pixels.begin() + static_cast<int64_t>(3 * i));
+  }
+  return image;
+}
+
+Image colour_components(const std::array<FloatMap, 3>& maps) {
+  for (const auto& map : maps) check_map(map);
+  const auto& first = maps[0];
+  Image image = black_picture(first.height, first.width);
+  const float least = 1e-4f * largest_magnitude(first);
+  for (size_t c = 0; c < 3; ++c) {
+    const auto& map = maps[c];
+    if (map.height != first.height || map.width != first.width) {
+      refuse("components are " + size_text(first.height, first.width) + " and " + size_text(map.height, map.width) +
+             "; maps of one size are accepted");
+    }
+    const float largest = largest_magnitude(map);
+    for (size_t i = 0; i < map.values.size(); ++i) {
+      const float share = largest > least ? map.values[i] / largest : 0;
+      image.pixels[3 * i + c] = static_cast<uint8_t>(std::lround(127.5 + 127.5 * share));
     }
   }
   return image;
 }
 
-}  // namespace
-
-Image colour_map(std::span<const float> values, int64_t height, int64_t width, ColourScale scale, int64_t cell) {
-  check(values, height, width, 1, cell);
-  static const auto sequential = viridis(), diverging = blue_white_red();
-  const auto [least, largest] = std::ranges::minmax(values);
-  const float reach = std::max(std::abs(least), std::abs(largest));
-  const bool both = scale == ColourScale::diverging;
-  const float low = both ? -reach : least, high = both ? reach : largest;
-  const auto& table = both ? diverging : sequential;
-  return in_cells(height, width, cell, [&](size_t at) {
-    const float share = high > low ? (values[at] - low) / (high - low) : both ? 0.5f : 0;
-    return table[static_cast<size_t>(std::lround(255 * std::clamp(share, 0.0f, 1.0f)))];
-  });
-}
-
-Image rgb_map(std::span<const float> values, int64_t height, int64_t width, int64_t cell) {
-  check(values, height, width, 3, cell);
-  return in_cells(height, width, cell, [&](size_t at) {
-    Colour colour;
-    for (size_t c = 0; c < 3; ++c) {
-      colour[c] = static_cast<uint8_t>(std::lround(255 * std::clamp(values[3 * at + c], 0.0f, 1.0f)));
-    }
-    return colour;
-  });
-}
-
-Image overlay(const Image& image, const Image& map, double opacity) {
-  if (!(opacity >= 0 && opacity <= 1)) {
-    throw InvalidArgument("[heatmap] opacity is " + std::to_string(opacity) + "; 0 to 1 is accepted");
+FloatMap stretch_map(const FloatMap& map, int64_t height, int64_t width, double cell, bool smooth) {
+  check_map(map);
+  if (height < 1 || width < 1 || !(cell > 0)) {
+    refuse("stretching to " + size_text(height, width) + " with cells of " + std::to_string(cell) +
+           " pixels; positive sizes are accepted");
   }
-  const auto large = resize(map, image.height, image.width, Interpolation::bicubic);
-  Image out{.height = image.height, .width = image.width, .channels = 3, .pixels = {}};
-  out.pixels.resize(large.pixels.size());
-  for (size_t i = 0; i < out.pixels.size(); ++i) {
-    const double below = image.pixels[image.channels == 3 ? i : i / 3];
-    out.pixels[i] = static_cast<uint8_t>(std::lround(below + opacity * (large.pixels[i] - below)));
-  }
-  return out;
-}
-
-void frame_cell(Image& image, int64_t row, int64_t column, int64_t cell) {
-  const int64_t thickness = std::max<int64_t>(1, cell / 8);
-  const auto paint = [&](int64_t y, int64_t x, uint8_t value) {
-    if (y < 0 || x < 0 || y >= image.height || x >= image.width) return;
-    std::fill_n(image.pixels.begin() + (y * image.width + x) * image.channels, image.channels, value);
+  // Along one axis: the cells on both sides of a pixel, and the share of the second.
+  struct Between {
+    int64_t first, second;
+    float share;
   };
-  // White inside black stands out from every colour.
-  for (int64_t y = -thickness; y < cell + thickness; ++y) {
-    for (int64_t x = -thickness; x < cell + thickness; ++x) {
-      const bool inside = y >= 0 && x >= 0 && y < cell && x < cell;
-      const bool edge = y < thickness || x < thickness || y >= cell - thickness || x >= cell - thickness;
-      if (inside && edge) paint(row * cell + y, column * cell + x, 255);
-      if (!inside) paint(row * cell + y, column * cell + x, 0);
+  const auto places = [&](int64_t pixels, int64_t cells) {
+    std::vector<Between> found;
+    for (int64_t i = 0; i < pixels; ++i) {
+      const double at = (static_cast<double>(i) + 0.5) / cell;
+      const double from = smooth ? at - 0.5 : at;
+      const auto first = static_cast<int64_t>(std::floor(from));
+      const float share = smooth ? static_cast<float>(from - static_cast<double>(first)) : 0;
+      found.push_back({std::clamp<int64_t>(first, 0, cells - 1), std::clamp<int64_t>(first + 1, 0, cells - 1), share});
+    }
+    return found;
+  };
+  const auto rows = places(height, map.height), columns = places(width, map.width);
+  FloatMap stretched{height, width, {}};
+  stretched.values.reserve(static_cast<size_t>(height * width));
+  for (const auto& y : rows) {
+    for (const auto& x : columns) {
+      const float above = std::lerp(map.at(y.first, x.first), map.at(y.first, x.second), x.share);
+      const float below = std::lerp(map.at(y.second, x.first), map.at(y.second, x.second), x.share);
+      stretched.values.push_back(std::lerp(above, below, y.share));
     }
   }
+  return stretched;
+}
+
+Image blend(const Image& picture, const Image& colours, double opacity) {
+  check_image(picture, "heatmap");
+  check_image(colours, "heatmap");
+  if (picture.height != colours.height || picture.width != colours.width || !(opacity >= 0 && opacity <= 1)) {
+    refuse("colours of " + size_text(colours.height, colours.width) + " over a picture of " +
+           size_text(picture.height, picture.width) + " with opacity " + std::to_string(opacity) +
+           "; one size and 0 to 1 are accepted");
+  }
+  Image mixed = to_rgb(to_grey(picture));
+  const Image cover = to_rgb(colours);
+  cv::Mat canvas = detail::mat_view(mixed);
+  cv::addWeighted(canvas, 1 - opacity, detail::mat_view(cover), opacity, 0, canvas);
+  return mixed;
+}
+
+Image fit_picture(const Image& picture, int64_t side) {
+  check_image(picture, "heatmap");
+  if (side < 1) refuse("a side of " + std::to_string(side) + " pixels; at least 1 is accepted");
+  constexpr int64_t kPixelsSeen = 4;  // from this factor on pixels are shown as squares
+  const int64_t longer = std::max(picture.height, picture.width);
+  const auto scaled = [&](int64_t length) { return std::max<int64_t>(1, (length * side + longer / 2) / longer); };
+  if (side < kPixelsSeen * longer) {
+    return resize(picture, scaled(picture.height), scaled(picture.width), Interpolation::bicubic);
+  }
+  const int64_t factor = side / longer;
+  Image enlarged{picture.height * factor, picture.width * factor, picture.channels, {}};
+  enlarged.pixels.resize(picture.pixels.size() * static_cast<size_t>(factor * factor));
+  cv::Mat canvas = detail::mat_view(enlarged);
+  cv::resize(detail::mat_view(picture), canvas, canvas.size(), 0, 0, cv::INTER_NEAREST);
+  return enlarged;
+}
+
+double radius_of_share(const FloatMap& map, int64_t row, int64_t column, double share) {
+  check_map(map);
+  std::vector<std::pair<double, double>> rings;  // distance, value
+  double total = 0;
+  for (int64_t y = 0; y < map.height; ++y) {
+    for (int64_t x = 0; x < map.width; ++x) {
+      rings.emplace_back(std::hypot(static_cast<double>(y - row), static_cast<double>(x - column)), map.at(y, x));
+      total += map.at(y, x);
+    }
+  }
+  std::sort(rings.begin(), rings.end());
+  double sum = 0;
+  for (const auto& [distance, value] : rings) {
+    sum += value;
+    if (total > 0 && sum >= share * total) return distance;
+  }
+  return 0;
+}
+
+void MapMean::add(const FloatMap& map) {
+  check_map(map);
+  if (count_ == 0) {
+    height_ = map.height;
+    width_ = map.width;
+    sums_.assign(map.values.size(), 0);
+  }
+  if (map.height != height_ || map.width != width_) {
+    refuse("the mean of maps of " + size_text(height_, width_) + " and " + size_text(map.height, map.width) +
+           "; one size is accepted");
+  }
+  for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += map.values[i];
+  ++count_;
+}
+
+FloatMap MapMean::mean() const {
+  if (count_ == 0) throw StateError("[heatmap] the mean of no map; add one first");
+  FloatMap mean{height_, width_, {}};
+  for (const double sum : sums_) mean.values.push_back(static_cast<float>(sum / static_cast<double>(count_)));
+  return mean;
 }
 
 }  // namespace retentive::datasets
