@@ -4,6 +4,7 @@
 
 #include <models/upstream_keys.h>
 #include <models/vit_keys.h>
+#include <retention/base/error.h>
 #include <vision/masa.h>
 
 namespace retentive::models {
@@ -200,6 +201,13 @@ ModelKind kind_of_file(const Shapes& shapes) {
   return is_detector(shapes) ? ModelKind::detector : ModelKind::backbone;
 }
 
+void refuse_cascade(const Shapes& shapes) {
+  if (!shapes.has("roi_head.bbox_head.0.fc_cls.weight")) return;
+  throw Unsupported(
+      "[weights] these are weights of a Cascade R-CNN (roi_head.bbox_head.0, .1, ...), which is not "
+      "supported; RetinaNet and Mask R-CNN are: take one of theirs");
+}
+
 // What the two detectors have in common: the kind of head, the pyramid, and the backbone.
 std::string parts_difference(const Shapes& shapes, const NamedTensors& tensors, const vision::BackboneConfig& backbone,
                              const char* head, int64_t channels, int64_t& passed) {
@@ -266,6 +274,7 @@ ModelConfig adapt_head(const ModelConfig& config, const NamedTensors& tensors) {
 
 Identification identify(const NamedTensors& tensors, const ModelRow* only) {
   const Shapes shapes(tensors);
+  refuse_cascade(shapes);
   Identification result;
   int64_t most_passed = -1;
   for (const ModelRow& row : model_rows()) {

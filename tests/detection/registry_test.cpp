@@ -89,6 +89,17 @@ TEST_CASE("detector files are recognised, also in a training checkpoint's nestin
   CHECK_FALSE(identify(state_dict(*backbone), &find_model("test_mask_rcnn")).config);
 }
 
+TEST_CASE("a Cascade R-CNN is refused by name") {
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : state_dict(*build(find_model("test_mask_rcnn").config, 5))) {
+    const std::string head = "roi_head.bbox_head.";
+    const bool boxes = name.starts_with(head);
+    tensors.emplace_back(boxes ? head + "0." + name.substr(head.size()) : name, tensor);
+  }
+  CHECK_THROWS_AS(identify(tensors), Unsupported);
+  CHECK_THROWS_WITH(identify(tensors), Catch::Matchers::Contains("Cascade R-CNN"));
+}
+
 TEST_CASE("detector configurations are checked") {
   const auto refused = [](const std::string& json) {
     try {
