@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <apps/bench_scaling.h>
+#include <bench/child.h>
 #include <bench/kernels.h>
 #include <bench/language.h>
 #include <bench/latency.h>
@@ -40,6 +41,7 @@ struct TrainingFlags {
 
 struct LanguageFlags {
   bench::LanguageOptions options;
+  bool apart = false;
   bool json = false;
 };
 
@@ -106,7 +108,9 @@ int training(TrainingFlags flags) {
 
 int language(const LanguageFlags& flags) {
   const auto say = [](const std::string& line) { std::cerr << line << "\n"; };
-  return print(bench::measure_language(flags.options, say), flags.json);
+  return print(flags.apart ? bench::measure_language_apart(flags.options, bench::own_program(), say)
+                           : bench::measure_language(flags.options, say),
+               flags.json);
 }
 
 int compare(const CompareFlags& flags) {
@@ -168,6 +172,8 @@ void add_language_options(CLI::App& app, LanguageFlags& flags) {
   app.add_flag("--random-state", options.random_state,
                "begin with states of random values, as long prompts take minutes; steps take as long")
       ->excludes(by_token);
+  app.add_flag("--apart", flags.apart,
+               "every model and context in a process of its own: memory of each, but steps not interleaved");
   app.add_flag("--json", flags.json, "one JSON object");
 }
 

@@ -7,8 +7,8 @@
 
 #include <apps/interrupt.h>
 #include <bench/child.h>
-#include <bench/report/html.h>
 #include <bench/report/format.h>
+#include <bench/report/html.h>
 #include <bench/report/statistics.h>
 #include <bench/report/tables.h>
 #include <bench/scaling.h>
@@ -29,6 +29,7 @@ struct ScalingFlags {
 struct ReportFlags {
   std::vector<std::string> files;
   std::string out;
+  bool markdown = false;
 };
 
 void write_file(const std::filesystem::path& path, const std::string& text) {
@@ -92,7 +93,9 @@ int report(const ReportFlags& flags) {
   std::vector<bench::Results> results;
   for (const auto& file : flags.files) results.push_back(bench::read_results(file));
   if (flags.out.empty()) {
-    for (const auto& part : results) std::cout << bench::results_text(part);
+    for (const auto& part : results) {
+      std::cout << (flags.markdown ? bench::results_markdown(part) : bench::results_text(part));
+    }
     return kSuccess;
   }
   std::filesystem::create_directories(flags.out);
@@ -152,6 +155,7 @@ Action set_up_bench_report(CLI::App& app) {
   app.add_option("files", flags->files, "results of bench scaling, or of latency, language, training with --json")
       ->required();
   app.add_option("--out", flags->out, "folder for results.csv, results.md and report.html; default: tables on stdout");
+  app.add_flag("--markdown", flags->markdown, "tables on stdout as Markdown")->excludes("--out");
   return [flags] { return report(*flags); };
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include <bench/child.h>
 #include <models/registry.h>
 #include <retention/base/enum_names.h>
 #include <retention/base/error.h>
@@ -152,14 +153,26 @@ void check(const LanguageOptions& options) {
   }
 }
 
-std::string command_of(const LanguageOptions& options) {
+std::vector<std::string> arguments_of(const LanguageOptions& options) {
   std::string models, contexts;
   for (const auto& name : options.models) models += (models.empty() ? "" : ",") + name;
   for (const auto context : options.contexts) contexts += (contexts.empty() ? "" : ",") + std::to_string(context);
-  return "retentive bench language --models " + models + " --contexts " + contexts + " --precision " +
-         std::string(enum_name(options.precision)) + " --batch " + std::to_string(options.batch) + " --threads " +
-         std::to_string(options.threads) + " --steps " + std::to_string(options.steps) +
-         (options.by_token ? " --by-token" : "") + (options.random_state ? " --random-state" : "");
+  std::vector<std::string> arguments = {"bench",       "language",
+                                        "--models",    models,
+                                        "--contexts",  contexts,
+                                        "--precision", std::string(enum_name(options.precision)),
+                                        "--batch",     std::to_string(options.batch),
+                                        "--threads",   std::to_string(options.threads),
+                                        "--steps",     std::to_string(options.steps)};
+  if (options.by_token) arguments.push_back("--by-token");
+  if (options.random_state) arguments.push_back("--random-state");
+  return arguments;
+}
+
+std::string command_of(const LanguageOptions& options) {
+  std::string command = "retentive";
+  for (const auto& argument : arguments_of(options)) command += " " + argument;
+  return command;
 }
 
 }  // namespace
@@ -208,6 +221,33 @@ Results measure_language(const LanguageOptions& asked, const std::function<void(
   for (auto& cell : results.cells) cell.pingpong_ns = results.machine.pingpong_ns;
   // The machine may have had a slow moment at the start.
   results.read_gb_per_s = std::max(results.read_gb_per_s, read_bandwidth_gb_per_s(options.threads));
+  return results;
+}
+
+Results measure_language_apart(const LanguageOptions& asked, const std::string& program,
+                               const std::function<void(const std::string&)>& progress) {
+  check(asked);
+  auto options = asked;
+  if (options.threads == 0) options.threads = at::get_num_threads();
+  auto results = new_results(command_of(options) + " --apart", options.threads);
+  for (const auto& model : options.models) {
+    for (const auto context : options.contexts) {
+      if (progress) progress(model + ": context of " + std::to_string(context) + " tokens, in a process of its own");
+      auto one = options;
+      one.models = {model};
+      one.contexts = {context};
+      auto arguments = arguments_of(one);
+      arguments.push_back("--json");
+      const auto run = run_child(program, arguments, {});
+      if (run.exit_code != 0) {
+        throw StateError("[bench] " + model + " with a context of " + std::to_string(context) +
+                         " failed with exit code " + std::to_string(run.exit_code) + "; what it said stands above");
+      }
+      const auto child = parse_results(run.out, "bench language");
+      results.cells.insert(results.cells.end(), child.cells.begin(), child.cells.end());
+      results.read_gb_per_s = std::max(results.read_gb_per_s, child.read_gb_per_s);
+    }
+  }
   return results;
 }
 

@@ -33,4 +33,9 @@ struct LanguageOptions {
 RETENTIVE_API Results measure_language(const LanguageOptions& options,
                                        const std::function<void(const std::string&)>& progress = {});
 
+/// As measure_language(), but every model and context in a fresh process of `program`, this program, one after the
+/// other: memory is that of each. Throws also StateError when one fails.
+RETENTIVE_API Results measure_language_apart(const LanguageOptions& options, const std::string& program,
+                                             const std::function<void(const std::string&)>& progress = {});
+
 }  // namespace retentive::bench

@@ -196,8 +196,7 @@ RetnetConfig transformer(int64_t dim, int64_t ffn_dim, int64_t layers, int64_t h
   return config;
 }
 
-RetnetConfig retnet_nano() {
-  RetnetConfig config = retnet(256, 384, 5, 4);
+RetnetConfig nano(RetnetConfig config) {
   config.vocab_size = 1024;
   config.tie_embeddings = true;
   config.dropout = 0.05;
@@ -256,10 +255,13 @@ std::vector<ModelRow> language_rows() {
       language_row("retnet_7b", retnet(4096, 6912, 32, 16), "RetNet 7B: 6.9 G parameters", kRetnetWeights),
       language_row("retnet_13b", retnet(5120, 8560, 40, 20), "RetNet 13B: 13 G parameters", kRetnetWeights),
       language_row("retnet_65b", retnet(8192, 13824, 64, 32), "RetNet 65B: 53 G parameters", kRetnetWeights),
-      language_row("retnet_nano", retnet_nano(), "small RetNet of 1,024 tokens, trained on Shakespeare's plays",
+      language_row("retnet_nano", nano(retnet(256, 384, 5, 4)),
+                   "small RetNet of 1,024 tokens, trained on Shakespeare's plays",
                    "ships with this repository: the model that generate uses without flags"),
       language_row("transformer_medium", transformer(1024, 2768, 16, 4),
                    "softmax attention in RetNet medium's place, 306 M parameters", kTestWeights),
+      language_row("transformer_nano", nano(transformer(256, 600, 5, 4)),
+                   "softmax attention in retnet_nano's place, as many parameters", kExperimentWeights),
       language_row("test_retnet", test_retnet(), "tiny RetNet", kTestWeights),
       language_row("test_retnet_fla", test_retnet_fla(), "tiny RetNet of the fla dialect", kTestWeights),
       language_row("test_retnet_deepnorm", test_retnet_deepnorm(), "tiny post-norm RetNet, tied, log-spaced decay",

@@ -58,6 +58,9 @@ std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const
 
 void set_form(vision::BackboneImpl& model, const ModelSection& section) {
   if (auto* vir = dynamic_cast<vision::VirImpl*>(&model)) return vir->set_call({section.form, section.chunk});
+  if (auto* rmt = dynamic_cast<vision::RmtImpl*>(&model); rmt != nullptr && section.chunk == 0) {
+    return rmt->set_form(section.form);
+  }
   if (section.form == Form::auto_ && section.chunk == 0) return;
   throw ConfigError("[train] model.form or model.chunk is set and the model has no causal retention; remove them");
 }
