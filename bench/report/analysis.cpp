@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include <bench/report/statistics.h>
 #include <retention/base/error.h>
@@ -73,7 +74,8 @@ Quartiles quartiles_of(const Cell& cell) {
 
 double items_per_s(const Cell& cell) {
   const bool many = cell.height == 0 && cell.task != "decode";
-  return 1e3 * static_cast<double>(cell.batch * cell.instances * (many ? cell.tokens : 1)) / median(cell);
+  const double passes = static_cast<double>(cell.batch) * static_cast<double>(cell.instances);
+  return 1e3 * passes * static_cast<double>(many ? cell.tokens : 1) / median(cell);
 }
 
 const char* items_of(const Cell& cell) { return cell.height > 0 ? "images" : "tokens"; }
@@ -84,7 +86,7 @@ double gmacs_per_s(const Cell& cell) { return 1e3 * cell.gmacs / median(cell); }
 
 double peak_share(const Results& results, const Cell& cell) {
   const auto peak = results.peak_gmacs_per_s.find(cell.precision);
-  return peak == results.peak_gmacs_per_s.end() ? 0 : gmacs_per_s(cell) / peak->second;
+  return peak == results.peak_gmacs_per_s.end() || peak->second <= 0 ? 0 : gmacs_per_s(cell) / peak->second;
 }
 
 double bandwidth_share(const Results& results, const Cell& cell) {
@@ -174,14 +176,17 @@ std::vector<Crossover> crossovers(const std::vector<Series>& series) {
       const auto pairs = common(series[a], series[b]);
       // Logarithm of how much longer the first takes; its sign changes where they cross.
       const auto lead = [&](size_t i) { return std::log(median(*pairs[i].first) / median(*pairs[i].second)); };
+      size_t last = 0;  // the latest size at which they were not equal
       for (size_t i = 1; i < pairs.size(); ++i) {
-        const double left = lead(i - 1), right = lead(i);
-        if (left == 0 || left * right >= 0) continue;
+        const double left = lead(last), right = lead(i);
+        if (right == 0) continue;
+        const size_t start = std::exchange(last, i);
+        if (left * right >= 0) continue;
         const bool first_leads = left < 0;
-        const double share = left / (left - right);
+        const double share = left / (left - lead(start + 1));  // 1 where they are equal first
         const auto between = [&](double from, double to) { return from * std::pow(to / from, share); };
-        const auto* from = first_leads ? pairs[i - 1].first : pairs[i - 1].second;
-        const auto* to = first_leads ? pairs[i].first : pairs[i].second;
+        const auto* from = first_leads ? pairs[start].first : pairs[start].second;
+        const auto* to = first_leads ? pairs[start + 1].first : pairs[start + 1].second;
         const auto side = [](const Cell& cell) { return std::sqrt(static_cast<double>(cell.height * cell.width)); };
         found.push_back({.before = &series[first_leads ? a : b],
                          .after = &series[first_leads ? b : a],

@@ -37,6 +37,8 @@ std::string differing_conditions(const Results& before, const Results& after) {
   note("threads", std::to_string(before.threads), std::to_string(after.threads));
   note("processor", a.cpu, b.cpu);
   note("instruction set", a.isa, b.isa);
+  note("commit", before.commit, after.commit);
+  note("retentive", a.retentive, b.retentive);
   note("LibTorch", a.libtorch, b.libtorch);
   note("oneDNN", a.onednn, b.onednn);
   note("cache state of the machine", cache_state(a.pingpong_ns), cache_state(b.pingpong_ns));
@@ -84,19 +86,22 @@ Comparison compare_results(const Results& before, const Results& after, double t
   for (const auto& pair : pairs) p_values.push_back(mann_whitney_p(pair.before->times_ms, pair.after->times_ms));
   p_values = holm_adjusted(p_values);
   Comparison result;
+  bool unclear = false;
   Table table{.header = {"cell", ">ms before", ">ms after", ">ratio", ">95 % interval", ">p", "verdict"}};
   for (size_t i = 0; i < pairs.size(); ++i) {
     const auto& [name, a, b] = pairs[i];
     const auto ratio = median_ratio(a->times_ms, b->times_ms);
+    const bool slower = ratio.low > 1 + threshold_percent / 100;
+    const bool faster = ratio.high < 1 / (1 + threshold_percent / 100);
     const bool significant = p_values[i] < kSignificant;
-    const bool loss = significant && ratio.low > 1 + threshold_percent / 100;
-    const bool gain = significant && ratio.high < 1 / (1 + threshold_percent / 100);
-    result.loss = result.loss || loss;
-    const auto verdict = loss ? "slower" : gain ? "faster" : "no difference";
+    result.loss = result.loss || (slower && significant);
+    unclear = unclear || ((slower || faster) && !significant);
+    const auto verdict = !slower && !faster ? "no difference" : !significant ? "unclear" : slower ? "slower" : "faster";
     table.rows.push_back({name, format("%.3f", quartiles_of(*a).median), format("%.3f", quartiles_of(*b).median),
                           format("%.3f", ratio.ratio), format("%.3f to %.3f", ratio.low, ratio.high),
                           format("%.2g", p_values[i]), verdict});
   }
+  if (unclear) notes += "note: unclear: beyond the threshold in too few runs to be sure; measure with more --reps\n";
   result.text = table.text() + notes;
   return result;
 }

@@ -15,8 +15,9 @@ struct Comparison {
 
 /// Compares cells of the same task, model, form, precision, size and batch: ratio of the medians with its 95 %
 /// bootstrap interval, and the Mann-Whitney test with Holm's correction over all cells. A difference is one with
-/// p < 0.05 whose whole interval lies beyond the threshold: what a machine drifts by from run to run is none. Throws
-/// DataError when the two have no cell in common.
+/// p < 0.05 whose whole interval lies beyond the threshold: what a machine drifts by from run to run is none. Such an
+/// interval with a larger p is "unclear", no loss: three runs a cell are too few for any p < 0.05. Throws DataError
+/// when the two have no cell in common.
 RETENTIVE_API Comparison compare_results(const Results& before, const Results& after, double threshold_percent);
 
 }  // namespace retentive::bench

@@ -1,12 +1,14 @@
 #include <bench/report/results.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
 
 #include <bench/report/analysis.h>
+#include <bench/report/format.h>
 #include <retention/base/error.h>
 
 namespace retentive::bench {
@@ -15,6 +17,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "retentive.results";
+constexpr int kMostDepth = 16;  // nlohmann-json copies and writes recursively; files of this format have 5
+constexpr int64_t kMostCount = 1'000'000'000;  // products of two fit into 64 bits
 
 // f(name, field) for every field that files hold; the one list that writing and reading use.
 template <class Self, class F>
@@ -72,12 +76,11 @@ void visit_results(Self& results, F&& f) {
 }
 
 // Six digits say more than any measurement here holds.
-double rounded(double value) {
-  if (value == 0 || !std::isfinite(value)) return value;
-  std::ostringstream text;
-  text.precision(6);
-  text << value;
-  return std::stod(text.str());
+double rounded(double value) { return std::strtod(format("%.6g", value).c_str(), nullptr); }
+
+// Commands and reasons may hold file names, which need not be UTF-8.
+std::string dumped(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 Json to_json(double value) { return rounded(value); }
@@ -100,6 +103,7 @@ Json cell_json(const Results& results, const Cell& cell) {
     json["q1_ms"] = rounded(quartiles.q1);
     json["q3_ms"] = rounded(quartiles.q3);
     json["items_per_s"] = rounded(items_per_s(cell));
+    json["gmacs_per_s"] = rounded(gmacs_per_s(cell));
     const double peak = peak_share(results, cell), bandwidth = bandwidth_share(results, cell);
     if (peak > 0) json["peak_share"] = rounded(peak);
     if (bandwidth > 0) json["bandwidth_share"] = rounded(bandwidth);
@@ -110,6 +114,11 @@ Json cell_json(const Results& results, const Cell& cell) {
     json["operations"].push_back(std::move(row));
   }
   return json;
+}
+
+[[noreturn]] void fail_file(const std::string& where, const std::string& field, const std::string& fault) {
+  throw DataError("[results] " + where + ": " + field + " " + fault +
+                  "; a file of this version written by `retentive bench` is accepted; measure again");
 }
 
 /// Reads fields of one object; faults name the file and the field.
@@ -129,16 +138,10 @@ class Reader {
     } catch (const Json::exception&) {
       fail(path_ + name, "is of a wrong type");
     }
-    if constexpr (std::is_arithmetic_v<T>) check(path_ + name, static_cast<double>(field));
-    if constexpr (std::is_same_v<T, std::vector<double>>) {
-      for (const double value : field) check(path_ + name, value);
-    }
+    check(path_ + name, field);
   }
 
-  [[noreturn]] void fail(const std::string& field, const std::string& fault) const {
-    throw DataError("[results] " + where_ + ": " + field + " " + fault +
-                    "; a file of this version written by `retentive bench` is accepted; measure again");
-  }
+  [[noreturn]] void fail(const std::string& field, const std::string& fault) const { fail_file(where_, field, fault); }
 
  private:
   static void read(const Json& json, int64_t& field) {
@@ -149,8 +152,18 @@ class Reader {
   static void read(const Json& json, T& field) {
     field = json.get<T>();
   }
+  void check(const std::string&, const std::string&) const {}
+  void check(const std::string& field, int64_t value) const {
+    if (value < 0 || value > kMostCount) fail(field, "is " + std::to_string(value));
+  }
   void check(const std::string& field, double value) const {
-    if (!std::isfinite(value) || value < 0) fail(field, "is " + std::to_string(value));
+    if (!std::isfinite(value) || value < 0) fail(field, "is " + format("%g", value));
+  }
+  void check(const std::string& field, const std::vector<double>& values) const {
+    for (const double value : values) check(field, value);
+  }
+  void check(const std::string& field, const std::map<std::string, double>& values) const {
+    for (const auto& [name, value] : values) check(field + "." + name, value);
   }
 
   const Json& json_;
@@ -162,6 +175,8 @@ Cell read_cell(const Json& json, const std::string& where, const std::string& pa
   const Reader reader(json, where, path + ".");
   Cell cell;
   visit_cell(cell, reader);
+  if (cell.batch < 1) reader.fail(path + ".batch", "is 0");
+  if (cell.instances < 1) reader.fail(path + ".instances", "is 0");
   if (cell.ran() && cell.times_ms.empty()) reader.fail(path + ".times_ms", "is empty");
   for (const double time : cell.times_ms) {
     if (time == 0) reader.fail(path + ".times_ms", "has a time of 0");
@@ -173,6 +188,20 @@ Cell read_cell(const Json& json, const std::string& where, const std::string& pa
   return cell;
 }
 
+Json parsed(const std::string& text, const std::string& where) {
+  const auto depth_limit = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMostDepth) fail_file(where, "the document", "is nested too deeply");
+    return true;
+  };
+  try {
+    return Json::parse(text, depth_limit);
+  } catch (const Json::parse_error& error) {
+    fail_file(where, "the document", "is no JSON from byte " + std::to_string(error.byte) + " on");
+  } catch (const Json::out_of_range&) {
+    fail_file(where, "the document", "has a number that does not fit into 64 bits");
+  }
+}
+
 }  // namespace
 
 std::string results_json(const Results& results) {
@@ -180,18 +209,18 @@ std::string results_json(const Results& results) {
   visit_results(results, [&](const char* name, const auto& field) { json[name] = to_json(field); });
   visit_machine(results.machine, [&](const char* name, const auto& field) { json["machine"][name] = to_json(field); });
   // One cell a line: files that people can read, and whose changes a line-wise comparison shows.
-  auto text = json.dump(1);
+  auto text = dumped(json, 1);
   text.resize(text.size() - 2);
   text += ",\n \"cells\": [";
   for (size_t i = 0; i < results.cells.size(); ++i) {
-    text += (i == 0 ? "\n  " : ",\n  ") + cell_json(results, results.cells[i]).dump();
+    text += (i == 0 ? "\n  " : ",\n  ") + dumped(cell_json(results, results.cells[i]));
   }
   return text + "\n ]\n}\n";
 }
 
 Results parse_results(const std::string& text, const std::string& where) {
-  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const Reader reader(json.is_discarded() ? Json() : json, where, "the document");
+  const auto json = parsed(text, where);
+  const Reader reader(json, where, "the document");
   const auto number = [&](const char* name) { return json.contains(name) ? json[name].dump() : "missing"; };
   if (number("format") != "\"" + std::string(kFormat) + "\"") reader.fail("format", "is " + number("format"));
   if (number("version") != std::to_string(kResultsSchema)) reader.fail("version", "is " + number("version"));
@@ -211,9 +240,11 @@ Results parse_results(const std::string& text, const std::string& where) {
 
 Results read_results(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
+  in.peek();  // opening a folder succeeds, reading it does not
+  if (!in.is_open() || in.bad())
+    throw DataError("[results] " + path + " cannot be read; give a file written by `retentive bench --json`");
   std::ostringstream text;
   text << in.rdbuf();
-  if (!in) throw DataError("[results] " + path + " cannot be read; give a file written by `retentive bench --json`");
   return parse_results(text.str(), path);
 }
 

@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
+#include <retention/base/export.h>
+
 namespace retentive::bench {
 
 /// Rows of text under a heading. Columns whose header begins with ">" are aligned to the right.
-struct Table {
+struct RETENTIVE_API Table {
   std::string title = {};
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows = {};

@@ -97,6 +97,27 @@ TEST_CASE("series cross between the sizes where their order changes") {
   CHECK(found[0].pixels == Approx(160));
 }
 
+TEST_CASE("series that take equally long at a size cross there if the order changes behind") {
+  const auto count = [](const std::vector<double>& times) {
+    std::vector<Cell> cells;
+    for (size_t i = 0; i < times.size(); ++i) {
+      cells.push_back(image_cell("a", 160 << i, times[i]));
+      cells.push_back(image_cell("b", 160 << i, 2));
+    }
+    const auto results = results_of(cells);
+    const auto series = series_of(results, "image");
+    std::vector<double> sides;
+    for (const auto& crossing : crossovers(series)) sides.push_back(crossing.pixels);
+    return sides;
+  };
+  CHECK(count({1, 2, 3}) == std::vector<double>{320});
+  CHECK(count({3, 2, 2, 1}) == std::vector<double>{320});
+  CHECK(count({1, 2, 1}).empty());
+  CHECK(count({2, 3, 4}).empty());
+  CHECK(count({1, 2}).empty());
+  CHECK(count({1, 4, 1}).size() == 2);
+}
+
 TEST_CASE("series of other precisions are not compared") {
   auto other = image_cell("b", 80, 2), later = image_cell("b", 320, 1);
   other.precision = later.precision = "bf16";

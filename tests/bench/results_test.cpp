@@ -1,4 +1,5 @@
 #include <bench/report/results.h>
+#include <bench/report/table.h>
 #include <bench/report/tables.h>
 #include <bench/report_cells.h>
 #include <retention/base/error.h>
@@ -49,8 +50,9 @@ TEST_CASE("a results file that is none is refused with its fault") {
     CHECK_THROWS_WITH(parse_results(broken, "r.json"),
                       Contains("r.json") && Contains(fault) && Contains("measure again"));
   };
-  refused("", "is no object");
-  refused(text.substr(0, text.size() / 2), "is no object");
+  const auto half = text.substr(0, text.size() / 2);
+  refused("", "is no JSON from byte 1 on");
+  refused(half, "is no JSON from byte " + std::to_string(half.size() + 1) + " on");
   refused("[1]", "is no object");
   refused(replaced(text, "retentive.results", "other"), "format is \"other\"");
   refused(replaced(text, "\"version\": 1", "\"version\": 2"), "version is 2");
@@ -64,8 +66,36 @@ TEST_CASE("a results file that is none is refused with its fault") {
   refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[0"), "cells[0].times_ms has a time of 0");
   refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[null,4"), "cells[0].times_ms is of a wrong type");
   refused(replaced(text, "\"skipped\":\"pre", "\"skipped\":\"\",\"x\":\"pre"), "cells[1].times_ms is empty");
+  refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[1e999,4"), "does not fit into 64 bits");
+  refused(replaced(text, "\"times_ms\":[4", "\"times_ms\":[NaN,4"), "is no JSON from byte");
+  refused(replaced(text, "\"height\":512", "\"height\":9000000000000000000"), "cells[0].height is 9000000000000000000");
+  refused(replaced(text, "\"tokens\":1024", "\"tokens\":18446744073709551615"), "cells[0].tokens is -1");
+  refused(replaced(text, "\"batch\":1", "\"batch\":0"), "cells[0].batch is 0");
+  refused(replaced(text, "\"instances\":1", "\"instances\":0"), "cells[0].instances is 0");
+  refused(replaced(text, "\"fp32\": 200", "\"fp32\": -200"), "peak_gmacs_per_s.fp32 is -200");
+  const std::string open(1'000'000, '['), closed(1'000'000, ']');
+  refused(open + closed, "is nested too deeply");
+  refused(replaced(text, "\"version\": 1", "\"version\": " + open + closed), "is nested too deeply");
   refused(replaced(text, "\"calls\":12", "\"calls\":[]"), "cells[0].operations.calls is of a wrong type");
-  CHECK_THROWS_AS(read_results("/nowhere/r.json"), DataError);
+  for (const char* path : {"/nowhere/r.json", "/"}) {
+    CHECK_THROWS_WITH(read_results(path), Contains(path) && Contains("cannot be read"));
+  }
+}
+
+TEST_CASE("what no file of ours should hold is written and shown nevertheless") {
+  auto results = sample();
+  results.command = "retentive bench scaling --out caf\xe9";
+  results.peak_gmacs_per_s["fp32"] = 0;
+  results.cells[0].gmacs = 1e-310;
+  const auto after = parse_results(results_json(results), "memory");
+  CHECK_THAT(after.command, Contains("--out caf") && !Contains("\xe9"));
+  CHECK_THAT(results_text(after), !Contains("inf"));
+}
+
+TEST_CASE("a row of a table stays a row") {
+  const Table table{.header = {"model", ">why"}, .rows = {{"a|b", "one\ntwo\x1b"}}};
+  CHECK(table.text() == "model       why\na|b    one two\n");
+  CHECK(table.markdown() == "| model | why |\n| --- | ---: |\n| a\\|b | one two  |\n");
 }
 
 TEST_CASE("results without cells are refused") {
