@@ -7,6 +7,7 @@
 #include <models/registry.h>
 #include <models/vit_keys.h>
 #include <retention/base/error.h>
+#include <vision/rmt.h>
 
 namespace retentive::models {
 namespace {
