@@ -59,7 +59,8 @@ std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const
 
 void set_form(vision::BackboneImpl& model, const ModelSection& section) {
   if (auto* vir = dynamic_cast<vision::VirImpl*>(&model)) return vir->set_call({section.form, section.chunk});
-  if (auto* rmt = dynamic_cast<vision::RmtImpl*>(&model); rmt != nullptr && section.chunk == 0) {
+  auto* rmt = dynamic_cast<vision::RmtImpl*>(&model);
+  if (rmt != nullptr && rmt->config().mixer == vision::RmtMixer::retention && section.chunk == 0) {
     return rmt->set_form(section.form);
   }
   if (section.form == Form::auto_ && section.chunk == 0) return;
