@@ -5,6 +5,7 @@
 #include <models/tokenizers/detail/files.h>
 #include <models/tokenizers/detail/sentencepiece_check.h>
 #include <models/tokenizers/detail/utf8.h>
+#include <retention/base/base64.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -83,7 +84,7 @@ std::optional<std::int64_t> SentencePieceTokenizer::token_to_id(std::string_view
 std::optional<std::int64_t> SentencePieceTokenizer::bos_id() const { return reserved(processor_->bos_id()); }
 std::optional<std::int64_t> SentencePieceTokenizer::eos_id() const { return reserved(processor_->eos_id()); }
 
-std::string SentencePieceTokenizer::serialize() const { return "sentencepiece:" + detail::to_base64(model_); }
+std::string SentencePieceTokenizer::serialize() const { return "sentencepiece:" + to_base64(model_); }
 
 void SentencePieceTokenizer::save(const std::filesystem::path& path) const { detail::write_file(path, model_); }
 

@@ -4,6 +4,7 @@
 #include <models/tokenizers/byte_tokenizer.h>
 #include <models/tokenizers/detail/files.h>
 #include <models/tokenizers/sentencepiece_tokenizer.h>
+#include <retention/base/base64.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -39,7 +40,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view text, const std::string& name) {
   if (text == "bytes") return std::make_unique<ByteTokenizer>();
   if (!text.starts_with(kSentencePiecePrefix)) return read_content(std::string(text), name);
-  auto model = detail::from_base64(text.substr(kSentencePiecePrefix.size()));
+  auto model = from_base64(text.substr(kSentencePiecePrefix.size()));
   if (!model) throw CheckpointError("[tokenizer] " + name + " holds a SentencePiece model that is no valid base64");
   return SentencePieceTokenizer::from_model(std::move(*model), name);
 }

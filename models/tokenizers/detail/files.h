@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,9 +11,5 @@ std::string read_file(const std::filesystem::path& path);
 
 /// Writes the file whole or not at all. Throws CheckpointError.
 void write_file(const std::filesystem::path& path, std::string_view content);
-
-std::string to_base64(std::string_view bytes);
-/// Nothing when `text` is no base64.
-std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace retentive::models::detail
