@@ -33,10 +33,10 @@ double position(double value, const ColourScale& scale) {
   return std::min(1.0, std::log(value / scale.low) / std::log(scale.high / scale.low));
 }
 
-float largest_magnitude(const FloatMap& map) {
-  float largest = 0;
-  for (const float value : map.values) largest = std::max(largest, std::abs(value));
-  return largest;
+double root_mean_square(const FloatMap& map) {
+  double sum = 0;
+  for (const double value : map.values) sum += value * value;
+  return std::sqrt(sum / static_cast<double>(map.values.size()));
 }
 
 Image black_picture(int64_t height, int64_t width) {
@@ -64,13 +64,10 @@ detail::Palette detail::palette(ColourMap colours) {
     }
     return palette;
   }
-  // ColorBrewer's RdBu from its blue end, which OpenCV does not have.
-  constexpr uint8_t kAnchors[11][3] = {{5, 48, 97},     {33, 102, 172},  {67, 147, 195},  {146, 197, 222},
-                                       {209, 229, 240}, {247, 247, 247}, {253, 219, 199}, {244, 165, 130},
-                                       {214, 96, 77},   {178, 24, 43},   {103, 0, 31}};
+  constexpr uint8_t kAnchors[5][3] = {{150, 210, 255}, {33, 113, 181}, {6, 6, 9}, {204, 85, 0}, {255, 210, 150}};
   for (size_t i = 0; i < palette.size(); ++i) {
-    const double at = static_cast<double>(i) / 255 * 10;
-    const size_t first = std::min<size_t>(static_cast<size_t>(at), 9);
+    const double at = static_cast<double>(i) / 255 * 4;
+    const size_t first = std::min<size_t>(static_cast<size_t>(at), 3);
     for (size_t c = 0; c < 3; ++c) {
       const double value = std::lerp(kAnchors[first][c], kAnchors[first + 1][c], at - static_cast<double>(first));
       palette[i][c] = static_cast<uint8_t>(std::lround(value));
@@ -95,16 +92,16 @@ Image colour_components(const std::array<FloatMap, 3>& maps) {
   for (const auto& map : maps) check_map(map);
   const auto& first = maps[0];
   Image image = black_picture(first.height, first.width);
-  const float least = 1e-4f * largest_magnitude(first);
+  const double least = 1e-4 * root_mean_square(first);
   for (size_t c = 0; c < 3; ++c) {
     const auto& map = maps[c];
     if (map.height != first.height || map.width != first.width) {
       refuse("components are " + size_text(first.height, first.width) + " and " + size_text(map.height, map.width) +
              "; maps of one size are accepted");
     }
-    const float largest = largest_magnitude(map);
+    const double end = 2 * root_mean_square(map);
     for (size_t i = 0; i < map.values.size(); ++i) {
-      const float share = largest > least ? map.values[i] / largest : 0;
+      const double share = end > 2 * least ? std::clamp(map.values[i] / end, -1.0, 1.0) : 0;
       image.pixels[3 * i + c] = static_cast<uint8_t>(std::lround(127.5 + 127.5 * share));
     }
   }

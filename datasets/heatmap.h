@@ -24,8 +24,8 @@ struct FloatMap {
 };
 
 /// Colours that people of every colour vision put in one order. inferno: from black over red to pale yellow, evenly
-/// lighter. blue_red: from blue over white to red, for numbers around a middle.
-enum class ColourMap { inferno, blue_red };
+/// lighter. blue_orange: lighter from a black middle on, for numbers of both signs.
+enum class ColourMap { inferno, blue_orange };
 
 /// Which numbers get which colours; numbers beyond the ends get those of the ends.
 struct ColourScale {
@@ -39,8 +39,9 @@ struct ColourScale {
 /// that are not finite, and for a scale that does not rise.
 RETENTIVE_API Image colour_map(const FloatMap& map, const ColourScale& scale);
 
-/// One RGB pixel per place: three maps of one size as red, green and blue, grey where they are 0. Each is scaled by its
-/// largest magnitude, or left out if that is below 1e-4 of the first one's. Throws InvalidArgument as colour_map().
+/// One RGB pixel per place: three maps of one size as red, green and blue, grey where they are 0, full or none at twice
+/// the root mean square of each; one whose is below 1e-4 of the first's is left out. Throws InvalidArgument as
+/// colour_map().
 RETENTIVE_API Image colour_components(const std::array<FloatMap, 3>& maps);
 
 /// The map at [height, width], a number covering `cell` x `cell` pixels from the left top corner on; what does not fit

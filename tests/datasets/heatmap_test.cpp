@@ -49,12 +49,12 @@ TEST_CASE("colour maps: ends, middle and order", "[datasets][heatmap]") {
     CHECK(luminance(pixel(inferno, 0, i)) >= luminance(pixel(inferno, 0, i - 1)) - 1e-3);
   }
   const FloatMap signs{1, 5, {-9, -1, 0, 1, 9}};
-  const Image diverging = colour_map(signs, {.low = -1, .high = 1, .colours = ColourMap::blue_red});
-  CHECK(pixel(diverging, 0, 0) == Colour{5, 48, 97});
+  const Image diverging = colour_map(signs, {.low = -1, .high = 1, .colours = ColourMap::blue_orange});
+  CHECK(pixel(diverging, 0, 0) == Colour{150, 210, 255});
   CHECK(pixel(diverging, 0, 1) == pixel(diverging, 0, 0));
-  CHECK(pixel(diverging, 0, 3) == Colour{103, 0, 31});
+  CHECK(pixel(diverging, 0, 3) == Colour{255, 210, 150});
   const auto middle = pixel(diverging, 0, 2);
-  CHECK(*std::min_element(middle.begin(), middle.end()) >= 240);
+  CHECK(*std::max_element(middle.begin(), middle.end()) <= 12);
 }
 
 TEST_CASE("a logarithmic scale gives equal factors equal steps", "[datasets][heatmap]") {
@@ -74,11 +74,15 @@ TEST_CASE("colours refuse what is no number or no scale", "[datasets][heatmap]")
 }
 
 TEST_CASE("components become red, green and blue around grey", "[datasets][heatmap]") {
-  const FloatMap red{1, 3, {-4, 0, 2}}, green{1, 3, {1, 0, 0}}, noise{1, 3, {1e-5f, -1e-5f, 0}};
+  // Root mean squares 2 and 1: full at 4 and 2.
+  const FloatMap red{1, 4, {-4, 0, 0, 0}}, green{1, 4, {0, 1, 1, std::sqrt(2.0f)}};
+  const FloatMap noise{1, 4, {1e-5f, -1e-5f, 0, 0}};
   const Image image = colour_components({red, green, noise});
-  CHECK(pixel(image, 0, 0) == Colour{0, 255, 128});
-  CHECK(pixel(image, 0, 1) == Colour{128, 128, 128});
-  CHECK(pixel(image, 0, 2) == Colour{191, 128, 128});
+  CHECK(pixel(image, 0, 0) == Colour{0, 128, 128});
+  CHECK(pixel(image, 0, 1) == Colour{128, 191, 128});
+  CHECK(pixel(image, 0, 3) == Colour{128, 218, 128});
+  const FloatMap peak{1, 5, {5, 0, 0, 0, 0}};
+  CHECK(pixel(colour_components({peak, peak, peak}), 0, 0) == Colour{255, 255, 255});
 }
 
 TEST_CASE("maps stretch to cells, or smoothly between their centres", "[datasets][heatmap]") {
