@@ -143,6 +143,18 @@ std::vector<Tensor> VirImpl::maps_of(const Tensor& image, const std::vector<int6
   return maps;
 }
 
+VirBlockInput VirImpl::forward_to_block(const Tensor& image, int64_t block) {
+  if (block < 0 || block > config_.depth) {
+    throw InvalidArgument("[vir] forward_to_block: block is " + std::to_string(block) + "; 0 to " +
+                          std::to_string(config_.depth) + " is accepted, the last for what all blocks give");
+  }
+  const auto sequence = sequence_of(image, call_);
+  const auto context = context_of(sequence, 0, sequence.patches + 1);
+  auto x = embed(sequence, 0, sequence.patches + 1);
+  for (int64_t i = 0; i < block; ++i) x = run_block(static_cast<size_t>(i), x, context, nullptr);
+  return {x, context};
+}
+
 VirImpl::Sequence VirImpl::sequence_of(const Tensor& image, const VirCall& call) const {
   if (image.dim() != 4 || image.size(1) != config_.in_channels || image.numel() == 0) {
     throw InvalidArgument("[vir] image is " + shape_text(image) + "; a non-empty [B, " +

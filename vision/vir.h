@@ -35,6 +35,12 @@ struct VirState {
   torch::Tensor pooled;  ///< [1, C], what the classifier reads as far as it is known; undefined before
 };
 
+/// What a block receives of an image.
+struct VirBlockInput {
+  torch::Tensor tokens;  ///< [B, N + 1, C], the class token last
+  VirContext context;
+};
+
 /// ViR (Hatamizadeh et al., 2023): a ViT whose tokens are mixed by causal retention, which runs in parallel, recurrent
 /// or chunkwise form on the same weights; or, with mixer attention, a ViT. Tokens are the patches row by row, with
 /// their positions, then the class token without one. Parameter names are those of the authors' review-time code;
@@ -70,6 +76,10 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   /// Of one pass through all blocks: the maps of forward_intermediates() and the vector of forward_pooled().
   std::pair<std::vector<torch::Tensor>, torch::Tensor> forward_intermediates_and_pooled(
       const torch::Tensor& image, const std::vector<int64_t>& indices, Layout layout = Layout::nchw);
+
+  /// What block `block`, from 0, receives; with the number of blocks, what the last one gives. Throws InvalidArgument
+  /// for other numbers.
+  VirBlockInput forward_to_block(const torch::Tensor& image, int64_t block);
 
   /// What forward() and all others without a call of their own do from now on.
   void set_call(const VirCall& call);

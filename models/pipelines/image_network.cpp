@@ -14,6 +14,11 @@ ModelChoice choice_of(const PipelineOptions& options) {
 }
 
 void check_card(const ModelCard& card, const std::string& origin) {
+  if (kind_of(*card.config) == ModelKind::language) {
+    throw ConfigError(
+        "[weights] " + origin + " holds a language model (" + std::string(family_name(*card.config)) +
+        "), which takes no images; give an RMT, a ViR or a detector, or run it with `retentive generate`");
+  }
   if (!card.preprocessing) {
     throw ConfigError("[weights] " + origin +
                       " does not say how images are preprocessed; convert it with `retentive convert --model NAME`, "
@@ -28,24 +33,25 @@ void check_card(const ModelCard& card, const std::string& origin) {
   }
 }
 
-ImageNetwork ready(LoadedModel loaded, std::string origin, const PipelineOptions& options) {
+ImageNetwork ready(LoadedModel loaded, std::string origin, const PipelineOptions& options, NetworkUse use) {
   check_card(loaded.card, origin);
   loaded.model->eval();
-  nn::prepare_inference(*loaded.model, {.precision = options.precision});
+  if (use == NetworkUse::inference) nn::prepare_inference(*loaded.model, {.precision = options.precision});
   return {std::move(loaded.model), std::move(loaded.card), std::move(origin)};
 }
 
 }  // namespace
 
-ImageNetwork ImageNetwork::from_file(const std::filesystem::path& weights, const PipelineOptions& options) {
+ImageNetwork ImageNetwork::from_file(const std::filesystem::path& weights, const PipelineOptions& options,
+                                     NetworkUse use) {
   check_options(options, "weights");
-  return ready(load_model(weights, choice_of(options)), weights.string(), options);
+  return ready(load_model(weights, choice_of(options)), weights.string(), options, use);
 }
 
-ImageNetwork ImageNetwork::from_builtin(std::string_view model, const PipelineOptions& options) {
+ImageNetwork ImageNetwork::from_builtin(std::string_view model, const PipelineOptions& options, NetworkUse use) {
   check_options(options, "weights");
   const auto checkpoint = read_builtin_checkpoint(model, "weights");
-  return ready(load_model(checkpoint, choice_of(options)), checkpoint.path, options);
+  return ready(load_model(checkpoint, choice_of(options)), checkpoint.path, options, use);
 }
 
 std::vector<std::string> class_names(const std::vector<std::string>& given, const ModelCard& card,

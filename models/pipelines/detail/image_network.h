@@ -15,11 +15,16 @@
 
 namespace retentive::models {
 
-/// A network of images, prepared for inference, with a card that says how images are preprocessed.
+/// What a network is for: prepared for inference in the precision of the options, or as it is trained, in fp32.
+enum class NetworkUse { inference, gradients };
+
+/// A network of images with a card that says how images are preprocessed.
 struct ImageNetwork {
   /// Throws as Classifier::from_file() does; also ConfigError when nothing says how images are preprocessed.
-  static ImageNetwork from_file(const std::filesystem::path& weights, const PipelineOptions& options);
-  static ImageNetwork from_builtin(std::string_view model, const PipelineOptions& options);
+  static ImageNetwork from_file(const std::filesystem::path& weights, const PipelineOptions& options,
+                                NetworkUse use = NetworkUse::inference);
+  static ImageNetwork from_builtin(std::string_view model, const PipelineOptions& options,
+                                   NetworkUse use = NetworkUse::inference);
 
   std::shared_ptr<torch::nn::Module> module;
   ModelCard card;
