@@ -5,10 +5,10 @@
 #include <iostream>
 #include <map>
 #include <memory>
-#include <set>
 
 #include <apps/command.h>
 #include <apps/detection_writer.h>
+#include <apps/drawing_folder.h>
 #include <apps/image_paths.h>
 #include <apps/interrupt.h>
 #include <apps/progress.h>
@@ -130,30 +130,6 @@ class CocoSink {
   std::vector<datasets::CocoResult> results_;
 };
 
-/// Where drawings go: names of their own for inputs of one name.
-class DrawingFolder {
- public:
-  explicit DrawingFolder(std::string folder) : folder_(std::move(folder)) {
-    if (folder_.empty()) return;
-    std::error_code error;
-    fs::create_directories(folder_, error);
-    if (error) throw DataError("[" + folder_ + "] cannot be made: " + error.message() + "; choose another --draw");
-  }
-
-  bool wanted() const { return !folder_.empty(); }
-
-  fs::path place(const fs::path& input, const std::string& extension) {
-    auto name = input.stem().string();
-    for (int number = 2; !taken_.insert(name).second; ++number)
-      name = input.stem().string() + "-" + std::to_string(number);
-    return fs::path(folder_) / (name + extension);
-  }
-
- private:
-  std::string folder_;
-  std::set<std::string> taken_;
-};
-
 bool is_video(const fs::path& path) {
   constexpr std::array kEndings = {".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"};
   auto ending = path.extension().string();
@@ -169,7 +145,7 @@ class DetectRun {
         detector_(load_detector(flags)),
         writer_(flags.json, detector_.labels(), std::cout, std::cerr),
         coco_(flags, detector_.labels()),
-        drawings_(flags.draw) {}
+        drawings_(flags.draw, "--draw") {}
 
   int run() {
     std::vector<std::string> images, videos;
