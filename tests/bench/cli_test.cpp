@@ -238,6 +238,11 @@ TEST_CASE("bench language begins with the state of a prompt or a random one of t
   CHECK(filled[1]["state_mb"].get<double>() > 7 * filled[0]["state_mb"].get<double>());
   CHECK(filled[2]["state_mb"] == filled[3]["state_mb"]);
   CHECK(bench({"language", "--by-token", "--random-state"}).exit_code == 2);
+  const auto apart = run({"--apart"});
+  REQUIRE(apart.size() == prompt.size());
+  for (const auto& cell : apart) CHECK(cell["peak_rss_mb"].get<double>() >= cell["loaded_rss_mb"].get<double>());
+  CHECK(of_task(apart, "decode")[0]["loaded_rss_mb"].get<double>() > 0);
+  CHECK(read[0]["loaded_rss_mb"] == 0);
 }
 
 TEST_CASE("bench refuses sizes and models that are none") {

@@ -126,7 +126,8 @@ TEST_CASE("the difference between two runs is named, free fields do not count", 
 
 TEST_CASE("the shipped configurations are valid", "[run_config]") {
   const std::filesystem::path folder = std::string(RETENTIVE_SOURCE_DIR) + "/configs";
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_directory()) continue;
     INFO(entry.path());
     CHECK_NOTHROW(read_run_config(entry.path()));
   }
