@@ -105,7 +105,8 @@ class LanguageTask final : public TrainingTask {
         data_(encode_all(*target_.tokenizer, texts_.train), {.rows = config.run.batch_size,
                                                              .length = config.data.sequence_length,
                                                              .seed = static_cast<uint64_t>(config.run.seed)}),
-        call_{.form = config.model.form, .chunk = config.model.chunk} {
+        call_{.form = config.model.form, .chunk = config.model.chunk},
+        window_(config.data.validation_window) {
     texts_.train.clear();
     for (const auto& document : texts_.validation) validation_bytes_ += static_cast<int64_t>(document.text.size());
     validation_ = encode_all(*target_.tokenizer, texts_.validation);
@@ -155,7 +156,7 @@ class LanguageTask final : public TrainingTask {
     int64_t tokens = 0;
     for (const auto& document : validation_) {
       if (stop != nullptr && stop->load()) break;
-      const auto result = perplexity(language, document);
+      const auto result = perplexity(language, document, {.window = window_});
       nll += result.nll;
       tokens += result.tokens;
     }
@@ -176,6 +177,7 @@ class LanguageTask final : public TrainingTask {
   TextData texts_;
   datasets::PackedDocuments data_;
   SequenceCall call_;
+  int64_t window_;
   std::vector<std::vector<int64_t>> validation_;
   int64_t validation_bytes_ = 0;
   datasets::PackedDocuments::Epoch epoch_;

@@ -116,6 +116,8 @@ void validate_text(const RunConfig& config) {
   require(data.sequence_length >= 2 && data.sequence_length <= (1 << 20),
           "data.sequence_length is " + std::to_string(data.sequence_length), "2 to 1048576",
           "set data.sequence_length");
+  require(data.validation_window >= 0, "data.validation_window is " + std::to_string(data.validation_window),
+          "0 (one stream) or more tokens", "set data.validation_window");
   require(to_json_value(config.augment) == to_json_value(datasets::AugmentConfig{}), "augment is set",
           "text is not augmented", "remove the section");
   require(!config.preprocessing, "preprocessing is set", "text has none", "remove the section");

@@ -60,6 +60,7 @@ struct DataSection {
   int64_t workers = 2;
   std::string tokenizer;
   int64_t sequence_length = 512;
+  int64_t validation_window = 0;
 
   template <class Self, class F>
   static void visit(Self& self, F&& f) {
@@ -77,6 +78,8 @@ struct DataSection {
     f("tokenizer", self.tokenizer,
       "text: \"bytes\", a tokenizer.json or SentencePiece model; empty = that of the weights");
     f("sequence_length", self.sequence_length, "text: tokens of a row; rows hold documents one after another");
+    f("validation_window", self.validation_window,
+      "text: tokens that validation reads together; 0 = each document as one stream with carried state");
   }
 };
 

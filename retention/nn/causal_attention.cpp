@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include <retention/base/error.h>
 #include <retention/nn/causal_attention.h>
 #include <retention/ops/attention.h>
@@ -31,6 +35,32 @@ Tensor append(Tensor& cache, int64_t length, const Tensor& tokens) {
   return cache.narrow(2, 0, total).transpose(1, 2);
 }
 
+// Each range [begin, end) of the flattened tokens attends to itself alone; tokens of none receive zeros.
+Tensor attend_within(const Tensor& ranges, const Tensor& q, const Tensor& k, const Tensor& v) {
+  const auto values = ranges.contiguous();
+  std::vector<std::pair<int64_t, int64_t>> ordered;
+  for (int64_t s = 0; s < values.size(0); ++s) {
+    const auto* range = values.const_data_ptr<int64_t>() + 2 * s;
+    if (range[0] < range[1]) ordered.emplace_back(range[0], range[1]);
+  }
+  std::ranges::sort(ordered);
+  const auto part = [](const Tensor& tokens, int64_t begin, int64_t end) {
+    return tokens.flatten(0, 1).slice(0, begin, end).unsqueeze(0);
+  };
+  std::vector<Tensor> parts;
+  int64_t done = 0;
+  const auto leave_out = [&](int64_t until) {
+    if (until > done) parts.push_back(torch::zeros({1, until - done, v.size(2), v.size(3)}, q.options()));
+  };
+  for (const auto& [begin, end] : ordered) {
+    leave_out(begin);
+    parts.push_back(attention_decode(part(q, begin, end), part(k, begin, end), part(v, begin, end)));
+    done = end;
+  }
+  leave_out(q.size(0) * q.size(1));
+  return torch::cat(parts, 1).view({q.size(0), q.size(1), v.size(2), v.size(3)});
+}
+
 }  // namespace
 
 CausalAttentionImpl::CausalAttentionImpl(const AttentionLayerOptions& options)
@@ -45,10 +75,10 @@ CausalAttentionImpl::~CausalAttentionImpl() = default;
 
 Tensor CausalAttentionImpl::forward(const Tensor& x, const SequenceContext& context, LayerState* state,
                                     const Epilogue& epilogue) {
-  if (context.ranges.defined()) {
+  if (context.ranges.defined() && state != nullptr) {
     throw InvalidArgument(
-        "[attention] rows of different length are not supported by the attention mixer; call it with "
-        "rows of one length");
+        "[attention] a cache of sequences of different length is not supported by the attention mixer; leave the state "
+        "or the ranges away");
   }
   const auto heads = [&](const Tensor& t) { return t.unflatten(-1, {options_.num_heads, -1}); };
   const auto parts = projections_.forward(x);
@@ -61,7 +91,8 @@ Tensor CausalAttentionImpl::forward(const Tensor& x, const SequenceContext& cont
     k = append(state->tensors[0], length, k);
     v = append(state->tensors[1], length, v);
   }
-  const auto y = attention_decode(q, k, v);            // [B, T, N, Dv]
+  const auto y = context.ranges.defined() ? attend_within(context.ranges, q, k, v)  // [B, T, N, Dv]
+                                          : attention_decode(q, k, v);
   return out_proj_->forward(y.flatten(-2), epilogue);  // [B, T, C]
 }
 

@@ -23,7 +23,7 @@ class RETENTIVE_API CausalAttentionImpl : public TokenMixerImpl, public Preparab
   explicit CausalAttentionImpl(const AttentionLayerOptions& options);
   ~CausalAttentionImpl() override;
 
-  /// Throws InvalidArgument for ranges.
+  /// Throws InvalidArgument for ranges with a state: caches hold sequences of one length.
   torch::Tensor forward(const torch::Tensor& x, const SequenceContext& context, LayerState* state,
                         const Epilogue& epilogue) override;
   void initialize(double residual_divisor, at::Generator generator) override;

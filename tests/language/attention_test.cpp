@@ -75,9 +75,13 @@ struct Layer {
   Layer() { layer->initialize(1, at::detail::createCPUGenerator(1)); }
 
   Tensor run(const Tensor& part, int64_t first, nn::LayerState* state) {
+    return run_at(part, torch::arange(first, first + part.size(1)).expand({kRows, -1}), state);
+  }
+
+  Tensor run_at(const Tensor& part, const Tensor& positions, nn::LayerState* state, const Tensor& ranges = {}) {
     nn::SequenceContext context;
     context.log_gamma = log_gamma_retnet(kHeads);
-    const auto positions = torch::arange(first, first + part.size(1)).expand({kRows, -1});
+    context.ranges = ranges;
     nn::place_tokens(context, positions, rotary_angles(8), RotaryStyle::interleaved, 1e-6, false);
     return layer->forward(part, context, state, {});
   }
@@ -108,6 +112,36 @@ TEST_CASE("a cache filled in pieces of any size gives what the whole gives", "[a
     CHECK(filled.tensors[0].sizes() == at::IntArrayRef({2, 3, 60, 8}));
     CHECK(filled.tensors[1].sizes() == at::IntArrayRef({2, 3, 60, 12}));
   }
+}
+
+TEST_CASE("sequences of different length attend within themselves", "[attention]") {
+  WorstDeviation worst("attention layer, ragged rows");
+  Layer layer;
+  const auto ranges = torch::tensor({70, 120, 0, 33, 40, 62, 40, 40}, at::kLong).view({4, 2});
+  const auto options = at::TensorOptions(at::kLong);
+  auto positions = torch::zeros({Layer::kRows * Layer::kTokens}, options);
+  for (int64_t s = 0; s < ranges.size(0); ++s) {
+    const auto begin = ranges[s][0].item<int64_t>(), end = ranges[s][1].item<int64_t>();
+    positions.slice(0, begin, end).copy_(torch::arange(end - begin, options));
+  }
+  const auto packed = layer.run_at(layer.x, positions.view({Layer::kRows, -1}), nullptr, ranges);
+  const auto weight = layer.layer->named_parameters()["v_proj.weight"];
+  const auto flat = packed.flatten(0, 1), tokens = layer.x.flatten(0, 1);
+  auto gradient = torch::zeros_like(weight);
+  for (int64_t s = 0; s < 3; ++s) {
+    const auto begin = ranges[s][0].item<int64_t>(), end = ranges[s][1].item<int64_t>();
+    const auto single =
+        layer.run_at(tokens.slice(0, begin, end).unsqueeze(0), torch::arange(end - begin).unsqueeze(0), nullptr);
+    CHECK(worst.add("out", deviation(flat.slice(0, begin, end), single[0])) < 1e-6);
+    gradient += torch::autograd::grad({single.square().sum()}, {weight})[0];
+  }
+  CHECK(worst.add("gradient", deviation(torch::autograd::grad({packed.square().sum()}, {weight})[0], gradient)) < 1e-5);
+  CHECK(flat.slice(0, 33, 40).abs().max().item<double>() == 0);
+  CHECK(flat.slice(0, 62, 70).abs().max().item<double>() == 0);
+
+  nn::LayerState state;
+  CHECK_THROWS_WITH(layer.run_at(layer.x, positions.view({Layer::kRows, -1}), &state, ranges),
+                    Contains("different length"));
 }
 
 TEST_CASE("a cache of a pass with gradients continues without", "[attention]") {

@@ -196,6 +196,7 @@ TEST_CASE("configurations that mix text and images are refused", "[language trai
   refused([](RunConfig& c) { c.run.grad_checkpointing = true; }, "grad_checkpointing");
   refused([](RunConfig& c) { c.optimizer.layer_decay = 0.7; }, "layer_decay");
   refused([](RunConfig& c) { c.data.sequence_length = 1; }, "data.sequence_length is 1");
+  refused([](RunConfig& c) { c.data.validation_window = -1; }, "data.validation_window is -1");
   refused([](RunConfig& c) { c.model.chunk = -1; }, "model.chunk is -1");
   refused([](RunConfig& c) { c.data.sequence_length = 100000; }, "do not fill a batch");
   refused([](RunConfig& c) { c.data.train = "absent"; }, "absent");
