@@ -134,6 +134,9 @@ void add_model_options(CLI::App& app, Flags& flags, const std::string& runs) {
       ->check(CLI::Range(0, 10'000));
   app.add_option("--reps", options.repetitions, runs + " that count" + number(options.repetitions))
       ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--budget", options.budget_s,
+                 "seconds after which " + runs + " end, at least three are done; 0 = none")
+      ->check(CLI::Range(0.0, 1e6));
   auto* json = app.add_flag("--json", flags.json, "one JSON object");
   app.add_flag("--serve", flags.serve, "time " + runs + " when told so: lines `run N` on stdin, answers in JSON")
       ->excludes(json);
@@ -147,8 +150,6 @@ void add_latency_options(CLI::App& app, LatencyFlags& flags) {
   app.add_option("--instances", options.instances, "models that run at once, each on --threads threads; 1 by default")
       ->check(CLI::Range(1, 256));
   add_enum_option(app, "--form", options.form, "form of a ViR, or of an RMT with causal retention");
-  app.add_option("--budget", options.budget_s, "seconds after which passes end, at least three are done; 0 = none")
-      ->check(CLI::Range(0.0, 1e6));
   app.add_flag("--profile", flags.profile, "also a table of the time by operation");
 }
 
@@ -156,7 +157,7 @@ void add_training_options(CLI::App& app, TrainingFlags& flags) {
   add_model_options(app, flags, "steps");
   app.add_option("--tokens", flags.options.tokens, "tokens of a sequence, for language models; 512")
       ->check(CLI::Range(1, 1 << 24));
-  add_enum_option(app, "--form", flags.options.form, "form of a RetNet");
+  add_enum_option(app, "--form", flags.options.form, "form of a RetNet, a ViR, or an RMT with causal retention");
 }
 
 void add_language_options(CLI::App& app, LanguageFlags& flags) {

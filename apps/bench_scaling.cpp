@@ -52,8 +52,9 @@ void write_reports(const std::filesystem::path& folder, const std::vector<bench:
 }
 
 std::string line_of(const bench::Cell& cell) {
-  auto text = cell.model + (cell.form.empty() ? "" : " " + cell.form) + " " + cell.precision + " " +
-              bench::size_text(cell.height, cell.width) + ": ";
+  const auto size =
+      cell.height > 0 ? bench::size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
+  auto text = cell.model + (cell.form.empty() ? "" : " " + cell.form) + " " + cell.precision + " " + size + ": ";
   if (!cell.ran()) return text + cell.skipped;
   return text + bench::format("%.1f ms, %.0f MB", bench::percentile(cell.times_ms, 0.5), cell.peak_rss_mb);
 }
@@ -126,7 +127,12 @@ Action set_up_bench_scaling(CLI::App& app) {
   app.add_option("--models", options.models, "registered models, with commas; rmt_t,vir_s,vit_s by default")
       ->delimiter(',');
   app.add_option("--sizes", options.sizes, "image sides, with commas; 224,384,512,768,1024 by default")->delimiter(',');
-  add_enum_list(app, "--forms", options.forms, "forms of the models that have several (ViR); auto by default");
+  app.add_flag("--training", options.training, "time training steps, of language models too, in place of passes");
+  app.add_option("--tokens", options.tokens,
+                 "lengths of sequences for language models, with commas; 512,1024,2048,4096 by default")
+      ->delimiter(',')
+      ->needs("--training");
+  add_enum_list(app, "--forms", options.forms, "forms of the models that have several; auto by default");
   add_enum_list(app, "--precision", options.precisions, "number types of the network; fp32 by default");
   app.add_option("--batch", options.batch, "images at once; 1")->check(CLI::Range(1, 4096));
   app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
@@ -146,7 +152,8 @@ Action set_up_bench_scaling(CLI::App& app) {
       "--max-time or --max-mem are named and left out. Then: exponents of time and memory against tokens with their\n"
       "95 % intervals, sizes where one model overtakes another, speed-ups over attention.\n\n"
       "  retentive bench scaling --models rmt_t,vir_s,vit_s --sizes 224,512,1024 --precision fp32,bf16 --out report/\n"
-      "  retentive bench scaling --models vir_s --forms parallel,chunkwise,recurrent,auto --out forms/");
+      "  retentive bench scaling --models vir_s --forms parallel,chunkwise,recurrent,auto --out forms/\n"
+      "  retentive bench scaling --training --models retnet_nano,transformer_nano --tokens 512,2048,8192 --batch 1");
   return [flags] { return scaling(*flags); };
 }
 

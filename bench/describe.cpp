@@ -2,6 +2,8 @@
 
 #include <retention/base/enum_names.h>
 #include <retention/base/error.h>
+#include <vision/rmt.h>
+#include <vision/vir.h>
 
 namespace retentive::bench {
 namespace {
@@ -21,7 +23,9 @@ auto with_backbone(const models::ModelConfig& config, const F& f) {
                  [&](const vision::RetinanetConfig& retinanet) { return of_detector(retinanet); },
                  [&](const vision::MaskRcnnConfig& mask_rcnn) { return of_detector(mask_rcnn); },
                  [&](const models::RetnetConfig&) -> decltype(f(vision::RmtConfig{})) {
-                   throw ConfigError("[bench] a language model reads no images; use bench language for its speed");
+                   throw ConfigError(
+                       "[bench] a language model reads no images; use bench language for its speed, bench scaling "
+                       "--training for its training");
                  }},
       config);
 }
@@ -51,8 +55,25 @@ void describe_images(const models::ModelConfig& config, int64_t height, int64_t 
   cell.form = has_forms(config) ? enum_name(form) : "";
 }
 
+void describe_text(const models::ModelConfig& config, int64_t tokens, Form form, Cell& cell) {
+  const auto* retnet = std::get_if<models::RetnetConfig>(&config);
+  if (retnet == nullptr) throw ConfigError("[bench] a model of images reads no text; give a language model");
+  cell.tokens = tokens;
+  cell.mixer = enum_name(retnet->mixer);
+  cell.form = has_forms(config) ? enum_name(form) : "";
+}
+
 bool has_forms(const models::ModelConfig& config) {
+  if (const auto* retnet = std::get_if<models::RetnetConfig>(&config)) return retnet->mixer == MixerKind::retention;
   return with_backbone(config, [](const auto& backbone) { return forms_of(backbone); });
+}
+
+void set_form(vision::BackboneImpl& backbone, Form form) {
+  if (auto* vir = dynamic_cast<vision::VirImpl*>(&backbone)) {
+    vir->set_call({.form = form});
+  } else if (auto* rmt = dynamic_cast<vision::RmtImpl*>(&backbone)) {
+    rmt->set_form(form);
+  }
 }
 
 }  // namespace retentive::bench

@@ -1,19 +1,17 @@
 #include <algorithm>
-#include <chrono>
 #include <thread>
 
 #include <ATen/Parallel.h>
 
 #include <bench/describe.h>
 #include <bench/latency.h>
+#include <bench/repeat.h>
 #include <bench/report/format.h>
 #include <bench/report/statistics.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
 #include <retention/base/error.h>
 #include <retention/nn/inference.h>
-#include <vision/rmt.h>
-#include <vision/vir.h>
 
 namespace retentive::bench {
 namespace {
@@ -84,7 +82,7 @@ LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options) {
   detector_ = dynamic_cast<vision::DetectorImpl*>(model_.get());
   if (detector_ == nullptr) backbone_ = models::as_backbone(model_, options.model).get();
   const auto plain = features(checked).to(torch::kFloat).clone();
-  set_form();
+  if (backbone_ != nullptr) set_form(*backbone_, options_.form);
   nn::prepare_inference(*model_, {.precision = options.precision});
   deviation_ = deviation_of(features(checked).to(torch::kFloat), plain);
   if (!(deviation_ <= tolerance(options.precision))) {
@@ -92,14 +90,6 @@ LatencyBench::LatencyBench(const LatencyOptions& options) : options_(options) {
                      " deviates from the plain model by " + std::to_string(deviation_) + " (at most " +
                      std::to_string(tolerance(options.precision)) +
                      " is accepted): no speed is measured of a wrong result; run scripts/test.sh");
-  }
-}
-
-void LatencyBench::set_form() {
-  if (auto* vir = dynamic_cast<vision::VirImpl*>(backbone_)) {
-    vir->set_call({.form = options_.form});
-  } else if (auto* rmt = dynamic_cast<vision::RmtImpl*>(backbone_)) {
-    rmt->set_form(options_.form);
   }
 }
 
@@ -116,19 +106,8 @@ void LatencyBench::pass() {
 }
 
 std::vector<double> LatencyBench::run(int repetitions, double budget_s) {
-  constexpr size_t kFewest = 3;
   const c10::InferenceMode inference;
-  std::vector<double> milliseconds;
-  double total = 0;
-  for (int i = 0; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    pass();
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
-    milliseconds.push_back(spent.count());
-    total += spent.count();
-    if (budget_s > 0 && total > 1e3 * budget_s && milliseconds.size() >= kFewest) break;
-  }
-  return milliseconds;
+  return time_calls([this] { pass(); }, repetitions, budget_s);
 }
 
 std::map<std::string, OpProfile::Row> LatencyBench::profile(int repetitions) {

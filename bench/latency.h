@@ -55,7 +55,6 @@ class RETENTIVE_API LatencyBench {
 
  private:
   LatencyOptions options_;
-  void set_form();
   void pass();
   /// What prepared and plain models are compared by: the last map of a backbone, the finest of a detector's pyramid.
   torch::Tensor features(const torch::Tensor& image);

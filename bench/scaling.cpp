@@ -29,23 +29,57 @@ void need(const std::vector<T>& values, const char* flag) {
   if (values.empty()) throw InvalidArgument(std::string("[bench] ") + flag + " is empty; give at least one");
 }
 
-std::vector<Cell> planned(const ScalingOptions& options) {
-  std::vector<Cell> cells;
-  for (const auto size : options.sizes) {
-    if (size < 1) throw InvalidArgument("[bench] --sizes has " + std::to_string(size) + "; a side is at least 1 pixel");
-    for (const auto& model : options.models) {
-      const auto& config = models::find_model(model).config;
-      const auto forms = has_forms(config) ? options.forms : std::vector<Form>{Form::auto_};
-      for (const auto form : forms) {
-        for (const auto precision : options.precisions) {
-          Cell cell{.model = model, .precision = std::string(enum_name(precision)), .batch = options.batch};
+bool reads_text(const std::string& model) {
+  return models::kind_of(models::find_model(model).config) == models::ModelKind::language;
+}
+
+// Of every model that reads images, or text, in that size: a cell for each form and precision.
+void plan_size(const ScalingOptions& options, bool text, int64_t size, std::vector<Cell>& cells) {
+  for (const auto& model : options.models) {
+    const auto& config = models::find_model(model).config;
+    if (options.training && text != reads_text(model)) continue;
+    const auto forms = has_forms(config) ? options.forms : std::vector<Form>{Form::auto_};
+    for (const auto form : forms) {
+      for (const auto precision : options.precisions) {
+        Cell cell{.task = options.training ? "training" : "image",
+                  .model = model,
+                  .precision = std::string(enum_name(precision)),
+                  .batch = options.batch};
+        if (text) {
+          describe_text(config, size, form, cell);
+        } else {
           describe_images(config, size, size, form, cell);
-          cells.push_back(std::move(cell));
         }
+        cells.push_back(std::move(cell));
       }
     }
   }
+}
+
+std::vector<Cell> planned(const ScalingOptions& options) {
+  std::vector<Cell> cells;
+  for (const auto size : options.sizes) plan_size(options, /*text=*/false, size, cells);
+  if (options.training) {
+    for (const auto tokens : options.tokens) plan_size(options, /*text=*/true, tokens, cells);
+  }
   return cells;
+}
+
+void check(const ScalingOptions& options) {
+  need(options.models, "--models");
+  need(options.sizes, "--sizes");
+  need(options.tokens, "--tokens");
+  need(options.forms, "--forms");
+  need(options.precisions, "--precision");
+  for (const auto size : options.sizes) {
+    if (size < 1) throw InvalidArgument("[bench] --sizes has " + std::to_string(size) + "; a side is at least 1 pixel");
+  }
+  for (const auto tokens : options.tokens) {
+    if (tokens < 1) throw InvalidArgument("[bench] --tokens has " + std::to_string(tokens) + "; give at least 1");
+  }
+  if (options.training && options.precisions != std::vector{Precision::fp32}) {
+    throw InvalidArgument("[bench] --training is measured in fp32; leave --precision away");
+  }
 }
 
 bool same_series(const Cell& a, const Cell& b) {
@@ -54,7 +88,8 @@ bool same_series(const Cell& a, const Cell& b) {
 
 bool holds(const Results& results, const Cell& cell) {
   return std::ranges::any_of(results.cells, [&](const Cell& there) {
-    return same_series(there, cell) && there.height == cell.height && there.width == cell.width;
+    return same_series(there, cell) && there.height == cell.height && there.width == cell.width &&
+           there.tokens == cell.tokens;
   });
 }
 
@@ -69,7 +104,7 @@ std::string foretold_fault(const Results& results, const Cell& cell, const Scali
     series.push_back(&there);
   }
   if (series.empty()) return "";
-  const auto next = forecast(series, cell.height * cell.width);
+  const auto next = forecast(series, cell);
   const double seconds = kLoadSeconds + kFewestPasses * next.seconds;
   const double gb = (series.back()->loaded_rss_mb + next.working_mb) / 1024;
   if (seconds > options.max_seconds) {
@@ -79,16 +114,16 @@ std::string foretold_fault(const Results& results, const Cell& cell, const Scali
   return "";
 }
 
+std::string where_of(const Cell& cell) {
+  return cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
+}
+
 std::vector<std::string> arguments_of(const Cell& cell, const ScalingOptions& options) {
   std::vector<std::string> arguments = {"bench",
-                                        "latency",
+                                        options.training ? "training" : "latency",
                                         "--json",
                                         "--model",
                                         cell.model,
-                                        "--size",
-                                        size_text(cell.height, cell.width),
-                                        "--precision",
-                                        cell.precision,
                                         "--batch",
                                         std::to_string(cell.batch),
                                         "--threads",
@@ -99,8 +134,17 @@ std::vector<std::string> arguments_of(const Cell& cell, const ScalingOptions& op
                                         std::to_string(options.repetitions),
                                         "--budget",
                                         format("%g", options.max_seconds / 4)};
-  if (!cell.form.empty()) arguments.insert(arguments.end(), {"--form", cell.form});
-  if (options.profile) arguments.push_back("--profile");
+  const auto add = [&](const char* flag, const std::string& value) {
+    arguments.insert(arguments.end(), {flag, value});
+  };
+  if (cell.height > 0) {
+    add("--size", size_text(cell.height, cell.width));
+  } else {
+    add("--tokens", std::to_string(cell.tokens));
+  }
+  if (!cell.form.empty()) add("--form", cell.form);
+  if (!options.training) add("--precision", cell.precision);
+  if (!options.training && options.profile) arguments.push_back("--profile");
   return arguments;
 }
 
@@ -115,10 +159,10 @@ std::optional<Cell> measured(const Cell& cell, const ScalingOptions& options, co
     return ended;
   }
   if (run.exit_code != 0) {
-    throw StateError("[bench] " + cell.model + " at " + size_text(cell.height, cell.width) + " failed with exit code " +
+    throw StateError("[bench] " + cell.model + " at " + where_of(cell) + " failed with exit code " +
                      std::to_string(run.exit_code) + "; what it said stands above");
   }
-  const auto child = parse_results(run.out, "bench latency");
+  const auto child = parse_results(run.out, "the measurement of " + cell.model);
   for (const auto& [precision, peak] : child.peak_gmacs_per_s) {
     auto& best = results.peak_gmacs_per_s[precision];
     best = std::max(best, peak);
@@ -133,26 +177,32 @@ std::string command_of(const ScalingOptions& options) {
     return list;
   };
   const auto name = [](auto value) { return enum_name(value); };
-  return "retentive bench scaling --models " + joined(options.models, [](const auto& model) { return model; }) +
-         " --sizes " + joined(options.sizes, [](int64_t size) { return std::to_string(size); }) + " --forms " +
-         joined(options.forms, name) + " --precision " + joined(options.precisions, name) + " --batch " +
-         std::to_string(options.batch) + " --threads " + std::to_string(options.threads) + " --warmup " +
+  const auto number = [](int64_t value) { return std::to_string(value); };
+  const bool text = std::ranges::any_of(options.models, reads_text),
+             images = !std::ranges::all_of(options.models, reads_text);
+  auto command = std::string("retentive bench scaling") + (options.training ? " --training" : "") + " --models " +
+                 joined(options.models, [](const auto& model) { return model; });
+  if (images) command += " --sizes " + joined(options.sizes, number);
+  if (text) command += " --tokens " + joined(options.tokens, number);
+  return command + " --forms " + joined(options.forms, name) + " --precision " + joined(options.precisions, name) +
+         " --batch " + std::to_string(options.batch) + " --threads " + std::to_string(options.threads) + " --warmup " +
          std::to_string(options.warmup) + " --reps " + std::to_string(options.repetitions) +
-         format(" --max-time %g --max-mem %.3g", options.max_seconds, options.max_gb);
+         format(" --max-time %g --max-mem %.3g", options.max_seconds, options.max_gb) +
+         (options.profile ? "" : " --no-profile");
 }
 
 }  // namespace
 
-Forecast forecast(const std::vector<const Cell*>& series, int64_t pixels) {
+Forecast forecast(const std::vector<const Cell*>& series, const Cell& next) {
   if (series.empty()) return {};
   const auto& last = *series.back();
-  const auto side = [](const Cell& cell) { return static_cast<double>(cell.height * cell.width); };
-  const double growth = static_cast<double>(pixels) / side(last);
+  const auto size = [](const Cell& c) { return static_cast<double>(c.height > 0 ? c.height * c.width : c.tokens); };
+  const double growth = size(next) / size(last);
   const auto extended = [&](const auto& value) {
     double power = 1;
     if (series.size() > 1) {
       const auto& previous = *series[series.size() - 2];
-      const double ratio = std::log(side(last) / side(previous));
+      const double ratio = std::log(size(last) / size(previous));
       if (ratio > 0 && value(previous) > 0) power = std::max(1.0, std::log(value(last) / value(previous)) / ratio);
     }
     return value(last) * std::pow(growth, power);
@@ -163,12 +213,10 @@ Forecast forecast(const std::vector<const Cell*>& series, int64_t pixels) {
 
 Results measure_scaling(const ScalingOptions& asked, const std::string& program, Results begun,
                         const std::function<void(const Results&, const Cell&)>& sink, const std::atomic<bool>& stop) {
-  need(asked.models, "--models");
-  need(asked.sizes, "--sizes");
-  need(asked.forms, "--forms");
-  need(asked.precisions, "--precision");
+  check(asked);
   auto options = asked;
   std::ranges::sort(options.sizes);
+  std::ranges::sort(options.tokens);
   if (options.threads == 0) options.threads = static_cast<int>(describe_machine().cores);
   if (options.max_gb == 0) options.max_gb = 0.8 * memory_of_machine_gb();
   const auto cells = planned(options);

@@ -1,12 +1,12 @@
 #include <bench/training.h>
 
-#include <chrono>
 #include <cmath>
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 
 #include <bench/describe.h>
+#include <bench/repeat.h>
 #include <bench/report/format.h>
 #include <models/training/losses.h>
 #include <retention/base/error.h>
@@ -61,7 +61,8 @@ void TrainingBench::prepare_images(const models::ModelRow& row) {
   }
   const auto labels = torch::randint(classes, {options_.batch}, generator, torch::kLong);
   const auto targets = models::smooth_targets(labels, classes, kLabelSmoothing);
-  describe_images(row.config, options_.height, options_.width, Form::auto_, cell_);
+  set_form(*model, options_.form);
+  describe_images(row.config, options_.height, options_.width, options_.form, cell_);
   next_loss_ = [=] { return models::soft_cross_entropy(model->forward(images), targets); };
 }
 
@@ -72,24 +73,15 @@ void TrainingBench::prepare_text(const models::ModelRow& row) {
   const auto& config = model->config();
   const auto tokens = torch::randint(config.vocab_size, {options_.batch, options_.tokens + 1},
                                      at::detail::createCPUGenerator(1), torch::kLong);
-  cell_.tokens = options_.tokens;
-  cell_.mixer = enum_name(config.mixer);
-  if (config.mixer == MixerKind::retention) cell_.form = enum_name(options_.form);
+  describe_text(row.config, options_.tokens, options_.form, cell_);
   next_loss_ = [=, length = options_.tokens, form = options_.form] {
     const auto logits = model->forward(tokens.narrow(1, 0, length), nullptr, {.form = form});  // [B, T, V]
     return torch::cross_entropy_loss(logits.flatten(0, 1), tokens.narrow(1, 1, length).flatten());
   };
 }
 
-std::vector<double> TrainingBench::run(int repetitions) {
-  std::vector<double> milliseconds;
-  for (int i = 0; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    step();
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
-    milliseconds.push_back(spent.count());
-  }
-  return milliseconds;
+std::vector<double> TrainingBench::run(int repetitions, double budget_s) {
+  return time_calls([this] { step(); }, repetitions, budget_s);
 }
 
 void TrainingBench::step() {
@@ -112,7 +104,7 @@ Results measure_training(const TrainingOptions& options) {
   reset_peak_rss();
   cell.loaded_rss_mb = rss_mb();
   bench.run(options.warmup);
-  cell.times_ms = bench.run(options.repetitions);
+  cell.times_ms = bench.run(options.repetitions, options.budget_s);
   cell.peak_rss_mb = peak_rss_mb();
   results.cells.push_back(std::move(cell));
   return results;

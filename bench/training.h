@@ -23,11 +23,12 @@ struct TrainingOptions {
   int64_t height = 224;
   int64_t width = 224;
   int64_t tokens = 512;     ///< of a sequence, for language models
-  Form form = Form::auto_;  ///< of a RetNet
+  Form form = Form::auto_;  ///< of a RetNet, a ViR, or an RMT with mixer retention
   int64_t batch = 8;
   int threads = 0;  ///< 0 = all cores
   int warmup = 3;
   int repetitions = 10;
+  double budget_s = 0;  ///< of the repetitions: fewer, but at least three, when they take longer; 0 = no limit
 };
 
 /// A model in training. A step is that of the recipe of RMT: label-smoothed cross-entropy, backward, AdamW with weight
@@ -38,8 +39,9 @@ class RETENTIVE_API TrainingBench {
   /// for a model that has neither classes nor a vocabulary.
   explicit TrainingBench(const TrainingOptions& options);
 
-  /// Milliseconds of `repetitions` steps. Throws StateError when the loss is not finite.
-  std::vector<double> run(int repetitions);
+  /// Milliseconds of `repetitions` steps, of fewer when `budget_s` is over and three are done. Throws StateError when
+  /// the loss is not finite.
+  std::vector<double> run(int repetitions, double budget_s = 0);
 
   /// Of the latest step.
   double loss() const { return loss_; }
