@@ -1,10 +1,10 @@
 #include <iostream>
 #include <memory>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
 #include <apps/bench_scaling.h>
+#include <apps/image_size.h>
 #include <bench/child.h>
 #include <bench/kernels.h>
 #include <bench/language.h>
@@ -51,16 +51,11 @@ struct CompareFlags {
   double threshold = 5;
 };
 
-// "224" or "480x640" (height x width).
 template <class Options>
-void parse_size(const std::string& text, Options& options) {
-  std::istringstream in(text);
-  char cross = 'x';
-  const bool first = static_cast<bool>(in >> options.height);
-  options.width = options.height;
-  const bool second = in.eof() || (in >> cross >> options.width && cross == 'x' && in.peek() == EOF);
-  if (first && second && options.height >= 1 && options.width >= 1) return;
-  throw InvalidArgument("[bench] --size is \"" + text + "\"; a side such as 224, or HEIGHTxWIDTH such as 480x640");
+void set_size(const std::string& text, Options& options) {
+  const auto size = parse_image_size(text, "--size");
+  options.height = size.height;
+  options.width = size.width;
 }
 
 // Answers lines `run N` on stdin with {"times_ms": [...]}, for comparisons that interleave several programs.
@@ -85,7 +80,7 @@ int print(const bench::Results& results, bool json) {
 }
 
 int latency(LatencyFlags flags) {
-  parse_size(flags.size, flags.options);
+  set_size(flags.size, flags.options);
   if (flags.serve) return serve(bench::LatencyBench(flags.options));
   return print(bench::measure_latency(flags.options, flags.profile), flags.json);
 }
@@ -101,7 +96,7 @@ int kernels(const KernelFlags& flags) {
 }
 
 int training(TrainingFlags flags) {
-  parse_size(flags.size, flags.options);
+  set_size(flags.size, flags.options);
   if (flags.serve) return serve(bench::TrainingBench(flags.options));
   return print(bench::measure_training(flags.options), flags.json);
 }
@@ -165,16 +160,15 @@ void add_language_options(CLI::App& app, LanguageFlags& flags) {
   app.add_option("--models", options.models, "language models, with commas; retnet_medium by default")->delimiter(',');
   app.add_option("--contexts", options.contexts, "tokens before decoding, with commas; 1024 by default")
       ->delimiter(',');
-  add_enum_option(app, "--precision", options.precision, "number type of the network");
-  app.add_option("--batch", options.batch, "sequences at once; 1")->check(CLI::Range(1, 4096));
+  add_enum_list(app, "--precision", options.precisions, "number types of the network; fp32 by default");
+  app.add_option("--batch", options.batches, "sequences at once, with commas; 1 by default")->delimiter(',');
   app.add_option("--threads", options.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
   app.add_option("--steps", options.steps, "decoding steps that count; 40")->check(CLI::Range(1, 1'000'000));
   auto* by_token = app.add_flag("--by-token", options.by_token, "also read the prompts token by token");
   app.add_flag("--random-state", options.random_state,
                "begin with states of random values, as long prompts take minutes; steps take as long")
       ->excludes(by_token);
-  app.add_flag("--apart", flags.apart,
-               "every model and context in a process of its own: memory of each, but steps not interleaved");
+  app.add_flag("--apart", flags.apart, "every case in a process of its own: memory of each, but steps not interleaved");
   app.add_flag("--json", flags.json, "one JSON object");
 }
 

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include <apps/image_size.h>
 #include <apps/interrupt.h>
 #include <bench/child.h>
 #include <bench/report/format.h>
@@ -104,21 +105,6 @@ int report(const ReportFlags& flags) {
   return kSuccess;
 }
 
-// A flag that takes several names of an enum, with commas.
-template <class E>
-void add_enum_list(CLI::App& app, const std::string& flag, std::vector<E>& target, const std::string& help) {
-  const auto parse = [&target, flag](const std::vector<std::string>& names) {
-    target.clear();
-    for (const auto& name : names) {
-      const auto value = enum_value<E>(name);
-      if (!value) throw CLI::ValidationError(flag, "\"" + name + "\" is not accepted; give " + enum_choices<E>());
-      target.push_back(*value);
-    }
-  };
-  app.add_option_function<std::vector<std::string>>(flag, parse, help + ", with commas: " + enum_choices<E>())
-      ->delimiter(',');
-}
-
 }  // namespace
 
 Action set_up_bench_scaling(CLI::App& app) {
@@ -126,7 +112,13 @@ Action set_up_bench_scaling(CLI::App& app) {
   auto& options = flags->options;
   app.add_option("--models", options.models, "registered models, with commas; rmt_t,vir_s,vit_s by default")
       ->delimiter(',');
-  app.add_option("--sizes", options.sizes, "image sides, with commas; 224,384,512,768,1024 by default")->delimiter(',');
+  const auto set_sizes = [&options](const std::vector<std::string>& texts) {
+    options.sizes.clear();
+    for (const auto& text : texts) options.sizes.push_back(parse_image_size(text, "--sizes"));
+  };
+  app.add_option_function<std::vector<std::string>>(
+         "--sizes", set_sizes, "image sides, or HEIGHTxWIDTH, with commas; 224,384,512,768,1024 by default")
+      ->delimiter(',');
   app.add_flag("--training", options.training, "time training steps, of language models too, in place of passes");
   app.add_option("--tokens", options.tokens,
                  "lengths of sequences for language models, with commas; 512,1024,2048,4096 by default")

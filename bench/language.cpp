@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include <bench/child.h>
+#include <bench/joined.h>
 #include <models/registry.h>
 #include <retention/base/enum_names.h>
 #include <retention/base/error.h>
@@ -28,18 +29,34 @@ Tensor random_tokens(const models::RetnetConfig& config, int64_t rows, int64_t l
   return torch::randint(0, config.vocab_size, {rows, length}, at::detail::createCPUGenerator(seed), at::kLong);
 }
 
-/// A model with one state for each length of context.
+/// One thing that is decoded.
+struct Case {
+  std::string model;
+  Precision precision = Precision::fp32;
+  int64_t batch = 1;
+  int64_t context = 0;
+};
+
+/// Where decoding goes on.
+struct Position {
+  int64_t batch;
+  models::RetentionState state;
+};
+
+/// A model in one precision with one state for each batch and length of context.
 struct Runner {
   std::string name;
+  Precision precision = Precision::fp32;
   std::shared_ptr<models::RetnetImpl> model;
   double weight_bytes = 0;
-  std::vector<models::RetentionState> states;
+  std::vector<Position> positions;
 };
 
 Runner load(const std::string& name, Precision precision) {
   const auto& row = models::find_model(name);
   Runner runner;
   runner.name = name;
+  runner.precision = precision;
   runner.model = models::as_language_model(models::build(row.config, /*seed=*/0), name);
   runner.model->eval();
   const auto& config = runner.model->config();
@@ -76,8 +93,8 @@ void fill_randomly(models::RetentionState& state, int64_t context) {
   }
 }
 
-// A cell of one model and context, without times.
-Cell cell_of(const Runner& runner, const std::string& task, int64_t context, const LanguageOptions& options) {
+// A cell of one case, without times.
+Cell cell_of(const Runner& runner, const std::string& task, const Case& one) {
   const bool retention = runner.model->config().mixer == MixerKind::retention;
   return {.task = task,
           .model = runner.name,
@@ -85,9 +102,9 @@ Cell cell_of(const Runner& runner, const std::string& task, int64_t context, con
           .form = !retention         ? ""
                   : task == "decode" ? "recurrent"
                                      : "chunkwise",
-          .precision = std::string(enum_name(options.precision)),
-          .batch = options.batch,
-          .tokens = context};
+          .precision = std::string(enum_name(runner.precision)),
+          .batch = one.batch,
+          .tokens = one.context};
 }
 
 double prompt_ms(Runner& runner, models::RetentionState& state, const Tensor& tokens, int64_t segment) {
@@ -96,21 +113,20 @@ double prompt_ms(Runner& runner, models::RetentionState& state, const Tensor& to
   return milliseconds(start);
 }
 
-models::RetentionState read_prompt(Runner& runner, int64_t context, const LanguageOptions& options,
-                                   std::vector<Cell>& cells) {
-  const auto tokens = random_tokens(runner.model->config(), options.batch, context, 1);
-  auto warm = runner.model->new_state(options.batch);
-  feed(*runner.model, warm, tokens.slice(1, 0, std::min<int64_t>(context, kSegment)), kSegment);
+models::RetentionState read_prompt(Runner& runner, const Case& one, bool by_token, std::vector<Cell>& cells) {
+  const auto tokens = random_tokens(runner.model->config(), one.batch, one.context, 1);
+  auto warm = runner.model->new_state(one.batch);
+  feed(*runner.model, warm, tokens.slice(1, 0, std::min<int64_t>(one.context, kSegment)), kSegment);
   reset_peak_rss();
-  auto cell = cell_of(runner, "prefill", context, options);
+  auto cell = cell_of(runner, "prefill", one);
   cell.loaded_rss_mb = rss_mb();
-  auto state = runner.model->new_state(options.batch);
+  auto state = runner.model->new_state(one.batch);
   cell.times_ms = {prompt_ms(runner, state, tokens, kSegment)};
   cell.peak_rss_mb = peak_rss_mb();
   cell.state_mb = static_cast<double>(state.bytes()) / (1 << 20);
   cells.push_back(cell);
-  if (options.by_token) {
-    auto again = runner.model->new_state(options.batch);
+  if (by_token) {
+    auto again = runner.model->new_state(one.batch);
     cell.form = "recurrent";
     cell.times_ms = {prompt_ms(runner, again, tokens, 1)};
     cells.push_back(cell);
@@ -118,50 +134,75 @@ models::RetentionState read_prompt(Runner& runner, int64_t context, const Langua
   return state;
 }
 
-models::RetentionState random_state(Runner& runner, int64_t context, const LanguageOptions& options) {
-  auto state = runner.model->new_state(options.batch);
-  feed(*runner.model, state, random_tokens(runner.model->config(), options.batch, 1, 1), 1);
-  fill_randomly(state, context);
+models::RetentionState random_state(Runner& runner, const Case& one) {
+  auto state = runner.model->new_state(one.batch);
+  feed(*runner.model, state, random_tokens(runner.model->config(), one.batch, 1, 1), 1);
+  fill_randomly(state, one.context);
   return state;
 }
 
 // Makes the state that decoding begins with, and the cell of its steps.
-Cell begin(Runner& runner, int64_t context, const LanguageOptions& options, std::vector<Cell>& prompts) {
-  auto state =
-      options.random_state ? random_state(runner, context, options) : read_prompt(runner, context, options, prompts);
-  auto cell = cell_of(runner, "decode", context, options);
+Cell begin(Runner& runner, const Case& one, const LanguageOptions& options, std::vector<Cell>& prompts) {
+  auto state = options.random_state ? random_state(runner, one) : read_prompt(runner, one, options.by_token, prompts);
+  auto cell = cell_of(runner, "decode", one);
   const auto state_bytes = static_cast<double>(state.bytes());
   cell.state_mb = state_bytes / (1 << 20);
   // A state is read and written; of a cache of keys and values each step writes one token only.
   const double moved = cell.mixer == "retention" ? 2 * state_bytes : state_bytes;
   cell.read_gb = (runner.weight_bytes + moved) * 1e-9;
-  runner.states.push_back(std::move(state));
+  runner.positions.push_back({one.batch, std::move(state)});
   return cell;
 }
 
-double step(Runner& runner, models::RetentionState& state, int64_t batch, uint64_t seed) {
-  const auto tokens = random_tokens(runner.model->config(), batch, 1, seed);
+double step(Runner& runner, Position& position, uint64_t seed) {
+  const auto tokens = random_tokens(runner.model->config(), position.batch, 1, seed);
   const auto start = Clock::now();
-  runner.model->forward(tokens, &state);
+  runner.model->forward(tokens, &position.state);
   return milliseconds(start);
 }
 
 void check(const LanguageOptions& options) {
-  for (const auto context : options.contexts) {
-    if (context >= 1) continue;
-    throw InvalidArgument("[bench] a context of " + std::to_string(context) + " tokens; at least 1 is accepted");
+  const auto positive = [](const std::vector<int64_t>& values, const char* flag) {
+    if (values.empty()) throw InvalidArgument(std::string("[bench] ") + flag + " is empty; give at least one");
+    for (const auto value : values) {
+      if (value >= 1) continue;
+      throw InvalidArgument(std::string("[bench] ") + flag + " has " + std::to_string(value) +
+                            "; at least 1 is accepted");
+    }
+  };
+  positive(options.contexts, "--contexts");
+  positive(options.batches, "--batch");
+  if (options.models.empty() || options.precisions.empty()) {
+    throw InvalidArgument("[bench] --models or --precision is empty; give at least one");
   }
 }
 
+// Models and number types outermost: each is loaded once.
+std::vector<Case> cases_of(const LanguageOptions& options) {
+  std::vector<Case> cases;
+  for (const auto& model : options.models) {
+    for (const auto precision : options.precisions) {
+      for (const auto batch : options.batches) {
+        for (const auto context : options.contexts) cases.push_back({model, precision, batch, context});
+      }
+    }
+  }
+  return cases;
+}
+
+std::string text_of(const Case& one) {
+  return one.model + " " + std::string(enum_name(one.precision)) + ", batch " + std::to_string(one.batch) +
+         ", context of " + std::to_string(one.context) + " tokens";
+}
+
 std::vector<std::string> arguments_of(const LanguageOptions& options) {
-  std::string models, contexts;
-  for (const auto& name : options.models) models += (models.empty() ? "" : ",") + name;
-  for (const auto context : options.contexts) contexts += (contexts.empty() ? "" : ",") + std::to_string(context);
+  const auto number = [](int64_t value) { return std::to_string(value); };
+  const auto name = [](Precision precision) { return enum_name(precision); };
   std::vector<std::string> arguments = {"bench",       "language",
-                                        "--models",    models,
-                                        "--contexts",  contexts,
-                                        "--precision", std::string(enum_name(options.precision)),
-                                        "--batch",     std::to_string(options.batch),
+                                        "--models",    joined(options.models, [](const auto& model) { return model; }),
+                                        "--contexts",  joined(options.contexts, number),
+                                        "--precision", joined(options.precisions, name),
+                                        "--batch",     joined(options.batches, number),
                                         "--threads",   std::to_string(options.threads),
                                         "--steps",     std::to_string(options.steps)};
   if (options.by_token) arguments.push_back("--by-token");
@@ -190,13 +231,13 @@ Results measure_language(const LanguageOptions& asked, const std::function<void(
   const c10::InferenceMode inference;
   std::vector<Runner> runners;
   std::vector<Cell> cells;
-  for (const auto& name : options.models) {
-    say("preparing " + name);
-    runners.push_back(load(name, options.precision));
-    for (const auto context : options.contexts) {
-      say(name + ": context of " + std::to_string(context) + " tokens");
-      cells.push_back(begin(runners.back(), context, options, results.cells));
+  for (const auto& one : cases_of(options)) {
+    if (runners.empty() || runners.back().name != one.model || runners.back().precision != one.precision) {
+      say("preparing " + one.model);
+      runners.push_back(load(one.model, one.precision));
     }
+    say(text_of(one));
+    cells.push_back(begin(runners.back(), one, options, results.cells));
   }
   say("decoding");
   reset_peak_rss();
@@ -204,8 +245,8 @@ Results measure_language(const LanguageOptions& asked, const std::function<void(
   for (int i = -kWarmup; i < options.steps; ++i) {
     size_t cell = 0;
     for (auto& runner : runners) {
-      for (auto& state : runner.states) {
-        const double time = step(runner, state, options.batch, static_cast<uint64_t>(i + kWarmup));
+      for (auto& position : runner.positions) {
+        const double time = step(runner, position, static_cast<uint64_t>(i + kWarmup));
         if (i >= 0) cells[cell].times_ms.push_back(time);
         ++cell;
       }
@@ -230,23 +271,23 @@ Results measure_language_apart(const LanguageOptions& asked, const std::string& 
   auto options = asked;
   if (options.threads == 0) options.threads = at::get_num_threads();
   auto results = new_results(command_of(options) + " --apart", options.threads);
-  for (const auto& model : options.models) {
-    for (const auto context : options.contexts) {
-      if (progress) progress(model + ": context of " + std::to_string(context) + " tokens, in a process of its own");
-      auto one = options;
-      one.models = {model};
-      one.contexts = {context};
-      auto arguments = arguments_of(one);
-      arguments.push_back("--json");
-      const auto run = run_child(program, arguments, {});
-      if (run.exit_code != 0) {
-        throw StateError("[bench] " + model + " with a context of " + std::to_string(context) +
-                         " failed with exit code " + std::to_string(run.exit_code) + "; what it said stands above");
-      }
-      const auto child = parse_results(run.out, "bench language");
-      results.cells.insert(results.cells.end(), child.cells.begin(), child.cells.end());
-      results.read_gb_per_s = std::max(results.read_gb_per_s, child.read_gb_per_s);
+  for (const auto& one : cases_of(options)) {
+    if (progress) progress(text_of(one) + ", in a process of its own");
+    auto alone = options;
+    alone.models = {one.model};
+    alone.precisions = {one.precision};
+    alone.batches = {one.batch};
+    alone.contexts = {one.context};
+    auto arguments = arguments_of(alone);
+    arguments.push_back("--json");
+    const auto run = run_child(program, arguments, {});
+    if (run.exit_code != 0) {
+      throw StateError("[bench] " + text_of(one) + " failed with exit code " + std::to_string(run.exit_code) +
+                       "; what it said stands above");
     }
+    const auto child = parse_results(run.out, "bench language");
+    results.cells.insert(results.cells.end(), child.cells.begin(), child.cells.end());
+    results.read_gb_per_s = std::max(results.read_gb_per_s, child.read_gb_per_s);
   }
   return results;
 }

@@ -8,6 +8,7 @@
 
 #include <bench/child.h>
 #include <bench/describe.h>
+#include <bench/joined.h>
 #include <bench/report/format.h>
 #include <bench/report/statistics.h>
 #include <models/registry.h>
@@ -34,7 +35,8 @@ bool reads_text(const std::string& model) {
 }
 
 // Of every model that reads images, or text, in that size: a cell for each form and precision.
-void plan_size(const ScalingOptions& options, bool text, int64_t size, std::vector<Cell>& cells) {
+template <class Describe>
+void plan_size(const ScalingOptions& options, bool text, const Describe& describe, std::vector<Cell>& cells) {
   for (const auto& model : options.models) {
     const auto& config = models::find_model(model).config;
     if (options.training && text != reads_text(model)) continue;
@@ -45,11 +47,7 @@ void plan_size(const ScalingOptions& options, bool text, int64_t size, std::vect
                   .model = model,
                   .precision = std::string(enum_name(precision)),
                   .batch = options.batch};
-        if (text) {
-          describe_text(config, size, form, cell);
-        } else {
-          describe_images(config, size, size, form, cell);
-        }
+        describe(config, form, cell);
         cells.push_back(std::move(cell));
       }
     }
@@ -58,9 +56,16 @@ void plan_size(const ScalingOptions& options, bool text, int64_t size, std::vect
 
 std::vector<Cell> planned(const ScalingOptions& options) {
   std::vector<Cell> cells;
-  for (const auto size : options.sizes) plan_size(options, /*text=*/false, size, cells);
-  if (options.training) {
-    for (const auto tokens : options.tokens) plan_size(options, /*text=*/true, tokens, cells);
+  for (const auto& size : options.sizes) {
+    const auto describe = [&](const auto& config, Form form, Cell& cell) {
+      describe_images(config, size.height, size.width, form, cell);
+    };
+    plan_size(options, /*text=*/false, describe, cells);
+  }
+  if (!options.training) return cells;
+  for (const auto tokens : options.tokens) {
+    const auto describe = [&](const auto& config, Form form, Cell& cell) { describe_text(config, tokens, form, cell); };
+    plan_size(options, /*text=*/true, describe, cells);
   }
   return cells;
 }
@@ -71,8 +76,10 @@ void check(const ScalingOptions& options) {
   need(options.tokens, "--tokens");
   need(options.forms, "--forms");
   need(options.precisions, "--precision");
-  for (const auto size : options.sizes) {
-    if (size < 1) throw InvalidArgument("[bench] --sizes has " + std::to_string(size) + "; a side is at least 1 pixel");
+  for (const auto& [height, width] : options.sizes) {
+    if (height < 1 || width < 1) {
+      throw InvalidArgument("[bench] --sizes has " + size_text(height, width) + "; a side is at least 1 pixel");
+    }
   }
   for (const auto tokens : options.tokens) {
     if (tokens < 1) throw InvalidArgument("[bench] --tokens has " + std::to_string(tokens) + "; give at least 1");
@@ -171,18 +178,16 @@ std::optional<Cell> measured(const Cell& cell, const ScalingOptions& options, co
 }
 
 std::string command_of(const ScalingOptions& options) {
-  const auto joined = [](const auto& values, const auto& text) {
-    std::string list;
-    for (const auto& value : values) list += (list.empty() ? "" : ",") + std::string(text(value));
-    return list;
-  };
   const auto name = [](auto value) { return enum_name(value); };
   const auto number = [](int64_t value) { return std::to_string(value); };
   const bool text = std::ranges::any_of(options.models, reads_text),
              images = !std::ranges::all_of(options.models, reads_text);
   auto command = std::string("retentive bench scaling") + (options.training ? " --training" : "") + " --models " +
                  joined(options.models, [](const auto& model) { return model; });
-  if (images) command += " --sizes " + joined(options.sizes, number);
+  if (images)
+    command += " --sizes " + joined(options.sizes, [](const ImageSize& size) {
+                 return size.height == size.width ? std::to_string(size.height) : size_text(size.height, size.width);
+               });
   if (text) command += " --tokens " + joined(options.tokens, number);
   return command + " --forms " + joined(options.forms, name) + " --precision " + joined(options.precisions, name) +
          " --batch " + std::to_string(options.batch) + " --threads " + std::to_string(options.threads) + " --warmup " +
@@ -215,7 +220,7 @@ Results measure_scaling(const ScalingOptions& asked, const std::string& program,
                         const std::function<void(const Results&, const Cell&)>& sink, const std::atomic<bool>& stop) {
   check(asked);
   auto options = asked;
-  std::ranges::sort(options.sizes);
+  std::ranges::sort(options.sizes, {}, [](const ImageSize& size) { return size.height * size.width; });
   std::ranges::sort(options.tokens);
   if (options.threads == 0) options.threads = static_cast<int>(describe_machine().cores);
   if (options.max_gb == 0) options.max_gb = 0.8 * memory_of_machine_gb();

@@ -13,13 +13,18 @@
 
 namespace retentive::bench {
 
+/// In pixels.
+struct ImageSize {
+  int64_t height = 0, width = 0;
+};
+
 /// Forward passes, or training steps, of several models over several sizes, each cell in a fresh process of its own.
 struct ScalingOptions {
   std::vector<std::string> models = {"rmt_t", "vir_s", "vit_s"};
-  bool training = false;                                    ///< steps of training in place of forward passes
-  std::vector<int64_t> sizes = {224, 384, 512, 768, 1024};  ///< sides of images
-  std::vector<int64_t> tokens = {512, 1024, 2048, 4096};    ///< lengths of sequences, for language models in training
-  std::vector<Form> forms = {Form::auto_};                  ///< of models that have several
+  bool training = false;  ///< steps of training in place of forward passes
+  std::vector<ImageSize> sizes = {{224, 224}, {384, 384}, {512, 512}, {768, 768}, {1024, 1024}};
+  std::vector<int64_t> tokens = {512, 1024, 2048, 4096};  ///< lengths of sequences, for language models in training
+  std::vector<Form> forms = {Form::auto_};                ///< of models that have several
   std::vector<Precision> precisions = {Precision::fp32};
   int64_t batch = 1;
   int threads = 0;  ///< 0 = all cores

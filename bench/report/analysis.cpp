@@ -13,7 +13,7 @@ namespace retentive::bench {
 namespace {
 
 bool alike(const Cell& a, const Cell& b) {
-  return a.task == b.task && a.model == b.model && a.mixer == b.mixer && a.form == b.form &&
+  return a.task == b.task && a.runtime == b.runtime && a.model == b.model && a.mixer == b.mixer && a.form == b.form &&
          a.precision == b.precision && a.batch == b.batch && a.instances == b.instances;
 }
 
@@ -40,7 +40,7 @@ double median(const Cell& cell) { return quartiles_of(cell).median; }
 
 // What a label must say beside the model.
 struct Varying {
-  bool form = false, precision = false, batch = false, instances = false;
+  bool runtime = false, form = false, precision = false, batch = false, instances = false;
 };
 
 Varying varying(const std::vector<const Cell*>& cells) {
@@ -51,14 +51,15 @@ Varying varying(const std::vector<const Cell*>& cells) {
   std::set<std::string> forms;
   for (const auto* cell : cells) forms.insert(cell->form);
   forms.erase("");
-  return {.form = forms.size() > 1,
+  return {.runtime = differs([](const Cell& cell) { return cell.runtime; }),
+          .form = forms.size() > 1,
           .precision = differs([](const Cell& cell) { return cell.precision; }),
           .batch = differs([](const Cell& cell) { return cell.batch; }),
           .instances = differs([](const Cell& cell) { return cell.instances; })};
 }
 
 std::string label_of(const Cell& cell, const Varying& shown) {
-  auto label = cell.model;
+  auto label = shown.runtime ? cell.runtime + " " + cell.model : cell.model;
   if (shown.form && !cell.form.empty()) label += " " + cell.form;
   if (shown.precision) label += " " + cell.precision;
   if (shown.batch) label += " batch " + std::to_string(cell.batch);
@@ -202,7 +203,8 @@ std::vector<SpeedUp> speed_ups(const std::vector<Series>& series) {
   std::vector<SpeedUp> found;
   for (const auto& one : series) {
     const auto baseline = std::ranges::find_if(series, [&](const Series& other) {
-      return other.front().mixer == "attention" && comparable(other.front(), one.front());
+      return other.front().mixer == "attention" && other.front().runtime == one.front().runtime &&
+             comparable(other.front(), one.front());
     });
     if (baseline == series.end() || &*baseline == &one) continue;
     SpeedUp speed{.series = &one, .baseline = &*baseline, .ratios = {}};
@@ -210,6 +212,25 @@ std::vector<SpeedUp> speed_ups(const std::vector<Series>& series) {
       speed.ratios.emplace_back(cell, median(*other) / median(*cell));
     }
     if (!speed.ratios.empty()) found.push_back(std::move(speed));
+  }
+  return found;
+}
+
+std::vector<PeerRatio> peer_ratios(const Results& results) {
+  const auto ours = [](const Cell& cell) { return cell.runtime == Cell().runtime; };
+  const auto have = [&](const std::string& model) {
+    return std::ranges::any_of(results.cells, [&](const Cell& cell) { return ours(cell) && cell.model == model; });
+  };
+  const auto beside = [&](const Cell& cell, const Cell& peer) {
+    return !ours(peer) && peer.ran() && peer.task == cell.task && peer.batch == cell.batch && same_input(cell, peer) &&
+           (peer.model == cell.model || !have(peer.model));
+  };
+  std::vector<PeerRatio> found;
+  for (const auto& cell : results.cells) {
+    if (!ours(cell) || !cell.ran()) continue;
+    for (const auto& peer : results.cells) {
+      if (beside(cell, peer)) found.push_back({&cell, &peer, median(peer) / median(cell)});
+    }
   }
   return found;
 }

@@ -71,7 +71,17 @@ struct SpeedUp {
   const Series* baseline;
   std::vector<std::pair<const Cell*, double>> ratios;  ///< cell of the series, time of the baseline / its time
 };
-/// Against the first series with mixer attention of the same precision and batch. They refer to `series`.
+/// Against the first series with mixer attention of the same runtime, precision and batch. They refer to `series`.
 RETENTIVE_API std::vector<SpeedUp> speed_ups(const std::vector<Series>& series);
+
+/// How many times as fast as another runtime a cell of ours is.
+struct PeerRatio {
+  const Cell* cell;
+  const Cell* peer;
+  double ratio;  ///< time of the peer / time of the cell
+};
+/// Every cell of ours beside the peers' cells of the same task, size and batch: of the same model, and of models that
+/// only peers ran. They refer to `results`.
+RETENTIVE_API std::vector<PeerRatio> peer_ratios(const Results& results);
 
 }  // namespace retentive::bench

@@ -12,7 +12,7 @@ namespace {
 constexpr double kSignificant = 0.05;
 
 std::string name_of(const Cell& cell) {
-  auto name = cell.task + " " + cell.model;
+  auto name = cell.task + " " + (cell.runtime == Cell().runtime ? "" : cell.runtime + " ") + cell.model;
   if (!cell.form.empty()) name += " " + cell.form;
   name += " " + cell.precision;
   name += cell.height > 0 ? " " + size_text(cell.height, cell.width) : " " + std::to_string(cell.tokens) + " tokens";

@@ -1,26 +1,17 @@
 #include <bench/report/html.h>
 
+#include <algorithm>
+
 #include <bench/report/analysis.h>
 #include <bench/report/charts_of_results.h>
 #include <bench/report/format.h>
 #include <bench/report/style.h>
 #include <bench/report/svg.h>
 #include <bench/report/tables.h>
+#include <bench/report/tasks.h>
 
 namespace retentive::bench {
 namespace {
-
-struct Task {
-  const char* name;
-  const char* title;
-  const char* says;
-};
-
-constexpr Task kTasks[] = {
-    {"image", "Images", "One forward pass of a prepared model, every cell in a process of its own."},
-    {"training", "Training", "One step: forward, backward and optimiser."},
-    {"prefill", "Reading a prompt", "The whole prompt, before the first new token."},
-    {"decode", "Decoding", "One new token for every sequence, after a context of so many tokens."}};
 
 std::string paragraph(const std::string& text, const char* style = "") {
   return std::string("<p") + (*style == 0 ? "" : std::string(" class=\"") + style + "\"") + ">" + escaped(text) +
@@ -78,6 +69,9 @@ std::string fastest(const std::vector<Series>& series, bool largest) {
 
 std::string findings(const std::vector<Series>& series) {
   std::vector<std::string> lines;
+  if (series.size() > 1) {
+    for (const bool largest : {false, true}) lines.push_back(fastest(series, largest));
+  }
   for (const auto& one : series) {
     const auto scaling = scaling_of(one);
     if (scaling.time) lines.push_back(sentence(one, *scaling.time, "time"));
@@ -88,12 +82,17 @@ std::string findings(const std::vector<Series>& series) {
                     (crossing.pixels > 0 ? format(" at a side of %.0f pixels", crossing.pixels)
                                          : format(" at %.0f tokens", crossing.tokens)));
   }
-  if (series.size() > 1) {
-    for (const bool largest : {false, true}) lines.push_back(fastest(series, largest));
-  }
-  std::string html = "<ul>\n";
-  for (const auto& line : lines) html += "<li>" + escaped(line) + ".</li>\n";
-  return lines.empty() ? "" : html + "</ul>\n";
+  constexpr size_t kShown = 8;
+  const auto list = [&](size_t from, size_t to) {
+    std::string html = "<ul>\n";
+    for (size_t i = from; i < to; ++i) html += "<li>" + escaped(lines[i]) + ".</li>\n";
+    return html + "</ul>\n";
+  };
+  if (lines.empty()) return "";
+  const auto shown = std::min(lines.size(), kShown);
+  if (shown == lines.size()) return list(0, shown);
+  return list(0, shown) + "<details><summary>" + std::to_string(lines.size() - shown) + " more</summary>\n" +
+         list(shown, lines.size()) + "</details>\n";
 }
 
 std::string figure(const Figure& picture) {
@@ -101,10 +100,22 @@ std::string figure(const Figure& picture) {
   return "<figure><h3>" + escaped(picture.title) + "</h3>" + picture.svg + caption + "</figure>\n";
 }
 
-std::string task_section(const Results& results, const Task& task) {
-  const auto series = series_of(results, task.name);
+// Results of several files may be of one task: their models tell them apart.
+std::string heading(const TaskWords& task, const std::vector<Series>& series) {
+  std::vector<std::string> models;
+  for (const auto& one : series) {
+    const auto& model = one.front().model;
+    if (std::ranges::find(models, model) == models.end()) models.push_back(model);
+  }
+  std::string text = task.heading;
+  for (const auto& model : models) text += (&model == &models.front() ? ": " : ", ") + model;
+  return text;
+}
+
+std::string task_section(const Results& results, const TaskWords& task) {
+  const auto series = series_of(results, task.task);
   if (series.empty()) return "";
-  auto html = "<h2>" + std::string(task.title) + "</h2>\n" + paragraph(task.says) + findings(series);
+  auto html = "<h2>" + escaped(heading(task, series)) + "</h2>\n" + paragraph(task.says) + findings(series);
   for (const auto& picture : figures_of(results, series)) html += figure(picture);
   return html;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace retentive::bench {
@@ -13,8 +14,9 @@ struct Machine {
   std::string retentive;
   std::string libtorch;
   std::string onednn;
-  double load = 0;         ///< one-minute load average
-  double pingpong_ns = 0;  ///< see pingpong_ns()
+  std::map<std::string, std::string> runtimes = {};  ///< of peers: name to version
+  double load = 0;                                   ///< one-minute load average
+  double pingpong_ns = 0;                            ///< see pingpong_ns()
 };
 
 /// "fast" up to 250 ns, else "slow".

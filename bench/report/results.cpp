@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -29,6 +30,7 @@ void visit_machine(Self& machine, F&& f) {
   f("retentive", machine.retentive);
   f("libtorch", machine.libtorch);
   f("onednn", machine.onednn);
+  f("runtimes", machine.runtimes);
   f("load", machine.load);
   f("pingpong_ns", machine.pingpong_ns);
 }
@@ -45,6 +47,7 @@ void visit_operation(Self& operation, F&& f) {
 template <class Self, class F>
 void visit_cell(Self& cell, F&& f) {
   f("task", cell.task);
+  f("runtime", cell.runtime);
   f("model", cell.model);
   f("mixer", cell.mixer);
   f("form", cell.form);
@@ -132,6 +135,7 @@ class Reader {
   template <class T>
   void operator()(const char* name, T& field) const {
     const auto found = json_.find(name);
+    if (found == json_.end() && added_later(name)) return;
     if (found == json_.end()) fail(path_ + name, "is missing");
     try {
       read(*found, field);
@@ -144,6 +148,8 @@ class Reader {
   [[noreturn]] void fail(const std::string& field, const std::string& fault) const { fail_file(where_, field, fault); }
 
  private:
+  // Fields that files of this version may lack.
+  static bool added_later(std::string_view name) { return name == "runtime" || name == "runtimes"; }
   static void read(const Json& json, int64_t& field) {
     if (!json.is_number_integer()) throw Json::type_error::create(302, "no integer", &json);
     field = json.get<int64_t>();
@@ -162,6 +168,7 @@ class Reader {
   void check(const std::string& field, const std::vector<double>& values) const {
     for (const double value : values) check(field, value);
   }
+  void check(const std::string&, const std::map<std::string, std::string>&) const {}
   void check(const std::string& field, const std::map<std::string, double>& values) const {
     for (const auto& [name, value] : values) check(field + "." + name, value);
   }

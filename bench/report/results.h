@@ -22,11 +22,12 @@ struct OperationCost {
 
 /// One thing that was timed, or the reason why it was not.
 struct Cell {
-  std::string task =
-      "image";             ///< "image" (a forward pass), "prefill" (a prompt), "decode" (a step), "training" (a step)
-  std::string model = {};  ///< registry name
-  std::string mixer = {};  ///< "masa" | "retention" | "attention"
-  std::string form = {};   ///< "parallel" | "chunkwise" | "recurrent" | "auto"; empty for models with one form
+  std::string task = "image";  ///< "image" (a forward pass), "training" (a step), "prefill" (a prompt), "decode" (a
+                               ///< step), "kernel", "process" (a program from its start to its end)
+  std::string runtime = "retentive";  ///< what ran it; others are peers, such as "openvino"
+  std::string model = {};             ///< registry name
+  std::string mixer = {};             ///< "masa" | "retention" | "attention"
+  std::string form = {};          ///< "parallel" | "chunkwise" | "recurrent" | "auto"; empty for models with one form
   std::string precision = {};     ///< "fp32" | "bf16" | "int8" | "int4"
   int64_t height = 0, width = 0;  ///< of images, in pixels; 0 for text
   int64_t batch = 1;

@@ -6,15 +6,11 @@
 #include <bench/report/analysis.h>
 #include <bench/report/format.h>
 #include <bench/report/table.h>
+#include <bench/report/tasks.h>
 #include <retention/base/op_profile.h>
 
 namespace retentive::bench {
 namespace {
-
-constexpr const char* kTasks[][2] = {{"image", "Images: one forward pass"},
-                                     {"training", "Training: one step"},
-                                     {"prefill", "Text: reading a prompt"},
-                                     {"decode", "Text: one decoding step"}};
 
 // Three digits that count.
 std::string number(double value) {
@@ -27,38 +23,70 @@ std::string percent(double share) { return share > 0 ? format("%.0f %%", 100 * s
 
 std::string size_of(const Cell& cell) { return cell.height > 0 ? size_text(cell.height, cell.width) : "-"; }
 
-Table cells_table(const Results& results, const char* task, const char* title) {
-  const std::string name = task;
-  const bool images = name == "image" || name == "training", text = name == "prefill" || name == "decode";
-  Table table{.title = title,
-              .header = {"model", "form", "precision", ">size", ">tokens", ">batch", ">ms", ">IQR", ">items/s",
-                         ">peak MB", ">working MB"}};
-  if (images) table.header.insert(table.header.end(), {">GMAC", ">GMAC/s", ">of peak"});
-  if (text) table.header.insert(table.header.end(), {">state MB", ">of bandwidth"});
-  for (const auto& cell : results.cells) {
-    if (cell.task != name || !cell.ran()) continue;
-    const auto quartiles = quartiles_of(cell);
-    const auto instances = cell.instances > 1 ? " x " + std::to_string(cell.instances) : "";
-    auto& row = table.rows.emplace_back(std::vector<std::string>{
-        cell.model + instances, cell.form, cell.precision, size_of(cell), std::to_string(cell.tokens),
-        std::to_string(cell.batch), number(quartiles.median), number(quartiles.q3 - quartiles.q1),
-        number(items_per_s(cell)), number(cell.peak_rss_mb), number(working_mb(cell))});
-    if (images) {
-      row.insert(row.end(), {number(cell.gmacs), number(gmacs_per_s(cell)), percent(peak_share(results, cell))});
-    }
-    if (text) row.insert(row.end(), {number(cell.state_mb), percent(bandwidth_share(results, cell))});
+// Without the columns in which nothing stands.
+Table without_empty(Table table) {
+  for (size_t column = table.header.size(); column-- > 0;) {
+    const auto empty = [&](const auto& row) { return row[column].empty() || row[column] == "-"; };
+    if (!std::ranges::all_of(table.rows, empty)) continue;
+    const auto erase = [&](auto& row) { row.erase(row.begin() + static_cast<std::ptrdiff_t>(column)); };
+    erase(table.header);
+    for (auto& row : table.rows) erase(row);
   }
   return table;
 }
 
+Table cells_table(const Results& results, const TaskWords& task) {
+  Table table{
+      .title = std::string(task.heading) + ": " + task.unit,
+      .header = {"model", "runtime", "form", "precision", ">size", ">tokens", ">batch", ">ms", ">IQR", ">items/s",
+                 ">peak MB", ">working MB", ">GMAC", ">GMAC/s", ">of peak", ">state MB", ">of bandwidth"}};
+  const bool peers =
+      std::ranges::any_of(results.cells, [](const Cell& cell) { return cell.runtime != Cell().runtime; });
+  for (const auto& cell : results.cells) {
+    if (cell.task != task.task || !cell.ran()) continue;
+    const auto quartiles = quartiles_of(cell);
+    table.rows.push_back({cell.model + (cell.instances > 1 ? " x " + std::to_string(cell.instances) : ""),
+                          peers ? cell.runtime : "", cell.form, cell.precision, size_of(cell),
+                          cell.tokens > 0 ? std::to_string(cell.tokens) : "-", std::to_string(cell.batch),
+                          number(quartiles.median), number(quartiles.q3 - quartiles.q1), number(items_per_s(cell)),
+                          number(cell.peak_rss_mb), number(working_mb(cell)), number(cell.gmacs),
+                          number(gmacs_per_s(cell)), percent(peak_share(results, cell)), number(cell.state_mb),
+                          percent(bandwidth_share(results, cell))});
+  }
+  return without_empty(std::move(table));
+}
+
+// Rows are cells of ours, columns the peers.
+Table peers_table(const Results& results, const TaskWords& task) {
+  Table table{.title = std::string(task.heading) + ". Times as fast as others",
+              .header = {"model", "form", "precision", ">size", ">batch"}};
+  const auto fixed = table.header.size();
+  const Cell* latest = nullptr;
+  for (const auto& [cell, peer, ratio] : peer_ratios(results)) {
+    if (cell->task != task.task) continue;
+    if (cell != latest) {
+      table.rows.push_back({cell->model, cell->form, cell->precision, size_of(*cell), std::to_string(cell->batch)});
+      latest = cell;
+    }
+    auto name = ">" + peer->runtime + " " + (peer->model == cell->model ? "" : peer->model + " ") + peer->precision;
+    if (std::ranges::find(table.header, name) == table.header.end()) table.header.push_back(name);
+    const auto column = std::ranges::find(table.header, name) - table.header.begin();
+    auto& row = table.rows.back();
+    row.resize(std::max(row.size(), static_cast<size_t>(column) + 1), "-");
+    row[static_cast<size_t>(column)] = format("%.2f", ratio);
+  }
+  for (auto& row : table.rows) row.resize(table.header.size(), "-");
+  return table.header.size() == fixed ? Table{.header = {}} : without_empty(std::move(table));
+}
+
 Table skipped_table(const Results& results) {
-  Table table{.title = "Not run", .header = {"model", "form", "precision", ">size", ">tokens", "why"}};
+  Table table{.title = "Not run", .header = {"model", "runtime", "form", "precision", ">size", ">tokens", "why"}};
   for (const auto& cell : results.cells) {
     if (cell.ran()) continue;
-    table.rows.push_back(
-        {cell.model, cell.form, cell.precision, size_of(cell), std::to_string(cell.tokens), cell.skipped});
+    table.rows.push_back({cell.model, cell.runtime, cell.form, cell.precision, size_of(cell),
+                          std::to_string(cell.tokens), cell.skipped});
   }
-  return table;
+  return without_empty(std::move(table));
 }
 
 std::string exponent(const std::optional<PowerLaw>& law) {
@@ -84,7 +112,7 @@ Table crossovers_table(const std::vector<Series>& series) {
                           crossing.pixels > 0 ? format("%.0f", crossing.pixels) : "-",
                           format("%.0f", crossing.tokens)});
   }
-  return table;
+  return without_empty(std::move(table));
 }
 
 Table speed_ups_table(const std::vector<Series>& series) {
@@ -95,7 +123,7 @@ Table speed_ups_table(const std::vector<Series>& series) {
                             format("%.2f", ratio)});
     }
   }
-  return table;
+  return without_empty(std::move(table));
 }
 
 bool is_stage(const OperationCost& operation) { return operation.name.starts_with(kStagePrefix); }
@@ -120,6 +148,32 @@ Table operations_table(const Cell& cell, bool stages) {
   return table;
 }
 
+// Of several cells: what their parts take, a column a cell.
+Table stages_table(const Results& results) {
+  Table table{.title = "Stages, ms", .header = {"model", "stage"}};
+  std::vector<std::pair<std::string, std::string>> stages;
+  const auto row_of = [&](const std::string& model, const std::string& stage) {
+    const auto found = std::ranges::find(stages, std::pair(model, stage));
+    if (found != stages.end()) return static_cast<size_t>(found - stages.begin());
+    stages.emplace_back(model, stage);
+    table.rows.push_back({model, stage});
+    return stages.size() - 1;
+  };
+  for (const auto& cell : results.cells) {
+    const auto name = ">" + cell.precision + " " + size_of(cell);
+    for (const auto& operation : cell.operations) {
+      if (!is_stage(operation)) continue;
+      auto column = std::ranges::find(table.header, name) - table.header.begin();
+      if (static_cast<size_t>(column) == table.header.size()) table.header.push_back(name);
+      auto& row = table.rows[row_of(cell.model, operation.name.substr(std::string_view(kStagePrefix).size()))];
+      row.resize(std::max(row.size(), static_cast<size_t>(column) + 1), "-");
+      row[static_cast<size_t>(column)] = number(operation.milliseconds);
+    }
+  }
+  for (auto& row : table.rows) row.resize(table.header.size(), "-");
+  return table;
+}
+
 std::string quoted(const std::string& field) {
   if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
   std::string text = "\"";
@@ -134,11 +188,12 @@ std::vector<Table> results_tables(const Results& results) {
   const auto add = [&](Table table) {
     if (!table.rows.empty()) tables.push_back(std::move(table));
   };
-  for (const auto& [task, title] : kTasks) {
-    add(cells_table(results, task, title));
-    const auto series = series_of(results, task);
+  for (const auto& task : kTasks) {
+    add(cells_table(results, task));
+    add(peers_table(results, task));
+    const auto series = series_of(results, task.task);
     for (auto table : {exponents_table(series), crossovers_table(series), speed_ups_table(series)}) {
-      if (!table.rows.empty()) table.title = std::string(title) + ". " + table.title;
+      table.title = std::string(task.heading) + ". " + table.title;
       add(std::move(table));
     }
   }
@@ -146,6 +201,8 @@ std::vector<Table> results_tables(const Results& results) {
   if (results.cells.size() == 1 && results.cells.front().ran()) {
     add(operations_table(results.cells.front(), /*stages=*/true));
     add(operations_table(results.cells.front(), /*stages=*/false));
+  } else {
+    add(stages_table(results));
   }
   return tables;
 }
@@ -160,8 +217,10 @@ std::string results_conditions(const Results& results) {
     text += format("; peak of products %.0f GMAC/s in ", peak) + precision;
   }
   if (results.read_gb_per_s > 0) text += format("; memory read at %.1f GB/s", results.read_gb_per_s);
-  return text + "; retentive " + machine.retentive + " (" + results.commit + "), LibTorch " + machine.libtorch +
-         ", oneDNN " + machine.onednn + "; " + results.created;
+  text += "; retentive " + machine.retentive + " (" + results.commit + "), LibTorch " + machine.libtorch + ", oneDNN " +
+          machine.onednn;
+  for (const auto& [runtime, version] : machine.runtimes) text += ", " + runtime + " " + version;
+  return text + "; " + results.created;
 }
 
 std::string results_text(const Results& results) {
@@ -183,11 +242,12 @@ std::string results_markdown(const Results& results) {
 
 std::string results_csv(const Results& results) {
   std::string text =
-      "task,model,mixer,form,precision,height,width,batch,instances,tokens,runs,median_ms,q1_ms,q3_ms,items_per_s,"
+      "task,runtime,model,mixer,form,precision,height,width,batch,instances,tokens,runs,median_ms,q1_ms,q3_ms,items_"
+      "per_s,"
       "gmacs,gmacs_per_s,peak_share,bandwidth_share,state_mb,peak_rss_mb,working_mb,deviation,skipped\r\n";
   const auto value = [](double x) { return x == 0 ? std::string() : format("%.6g", x); };
   for (const auto& cell : results.cells) {
-    for (const auto& field : {cell.task, cell.model, cell.mixer, cell.form, cell.precision})
+    for (const auto& field : {cell.task, cell.runtime, cell.model, cell.mixer, cell.form, cell.precision})
       text += quoted(field) + ",";
     for (const auto field : {cell.height, cell.width, cell.batch, cell.instances, cell.tokens}) {
       text += std::to_string(field) + ",";

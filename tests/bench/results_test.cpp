@@ -1,3 +1,4 @@
+#include <bench/report/analysis.h>
 #include <bench/report/results.h>
 #include <bench/report/table.h>
 #include <bench/report/tables.h>
@@ -120,9 +121,61 @@ TEST_CASE("a single profiled cell is shown by operation") {
   CHECK_THAT(text, Contains("linear 64 -> 192") && Contains("between operations"));
 }
 
+TEST_CASE("parts of several models stand side by side") {
+  auto results = sample();
+  auto bf16 = results.cells[0];
+  bf16.precision = "bf16";
+  results.cells[0].operations = {{"stage neck", 1, 2.5, 0, 0}, {"stage head", 1, 7, 0, 0}};
+  bf16.operations = {{"stage head", 1, 3, 0, 0}};
+  results.cells.push_back(bf16);
+  const auto markdown = results_markdown(results);
+  CHECK_THAT(markdown, Contains("| model | stage | fp32 512 | bf16 512 |"));
+  CHECK_THAT(markdown, Contains("| vir_s | neck | 2.50 | - |") && Contains("| vir_s | head | 7.00 | 3.00 |"));
+}
+
+TEST_CASE("peers stand beside what they are compared with") {
+  const auto peer = [](const char* runtime, const char* model, double ms, const char* precision) {
+    auto cell = image_cell(model, 512, ms, "", "sdpa");
+    cell.runtime = runtime;
+    cell.precision = precision;
+    return cell;
+  };
+  auto other_batch = peer("openvino", "rmt_t", 1, "fp32");
+  other_batch.batch = 8;
+  auto results = results_of({image_cell("rmt_t", 512, 4, "masa"), peer("openvino", "rmt_t", 10, "fp32"),
+                             peer("openvino", "rmt_t", 6, "bf16"), peer("openvino", "convnext_t", 5, "bf16"),
+                             image_cell("rmt_s", 512, 8, "masa"), peer("torch", "rmt_s", 40, "fp32"), other_batch});
+  results.machine.runtimes = {{"openvino", "2026.4.1"}};
+  results = parse_results(results_json(results), "memory");
+  CHECK(results.cells[1].runtime == "openvino");
+  const auto ratios = peer_ratios(results);
+  REQUIRE(ratios.size() == 5);  // rmt_t beside three, rmt_s beside two
+  CHECK(ratios[0].ratio == Approx(2.5));
+  CHECK(ratios[4].peer->runtime == "torch");
+  const auto markdown = results_markdown(results);
+  CHECK_THAT(markdown, Contains("| model | precision | size | batch | openvino fp32 | openvino bf16 | "
+                                "openvino convnext_t bf16 | torch fp32 |"));
+  CHECK_THAT(markdown, Contains("| rmt_t | fp32 | 512 | 1 | 2.50 | 1.50 | 1.25 | - |"));
+  CHECK_THAT(markdown, Contains("| rmt_s | fp32 | 512 | 1 | - | - | 0.62 | 5.00 |"));
+  CHECK_THAT(markdown, Contains("openvino 2026.4.1"));
+  CHECK_THAT(results_csv(results), Contains("image,openvino,rmt_t"));
+  CHECK_THAT(markdown, !Contains("attention"));
+}
+
+TEST_CASE("files without what came later are read") {
+  auto text = results_json(sample());
+  for (const std::string field :
+       {"  \"runtimes\": {},\n", "\"runtime\":\"retentive\",", "\"runtime\":\"retentive\","}) {
+    text = replaced(text, field, "");
+  }
+  const auto results = parse_results(text, "memory");
+  CHECK(results.cells[0].runtime == "retentive");
+  CHECK(results.machine.runtimes.empty());
+}
+
 TEST_CASE("CSV has a row for every cell, quoted where it must be") {
   const auto csv = results_csv(sample());
-  CHECK_THAT(csv, Contains("image,vir_s,retention,chunkwise,fp32,512,512,1,1,1024,5,4,"));
+  CHECK_THAT(csv, Contains("image,retentive,vir_s,retention,chunkwise,fp32,512,512,1,1,1024,5,4,"));
   CHECK_THAT(csv, Contains("\"predicted to take \"\"long\"\", 900 s\"\r\n"));
   const auto columns = [](const std::string& line) { return std::count(line.begin(), line.end(), ','); };
   const auto first = csv.substr(0, csv.find("\r\n"));
