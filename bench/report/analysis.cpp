@@ -38,6 +38,14 @@ std::vector<std::pair<const Cell*, const Cell*>> common(const Series& a, const S
 
 double median(const Cell& cell) { return quartiles_of(cell).median; }
 
+// Whether the middle halves of the times overlap, or the medians differ by less than a machine drifts between runs.
+bool no_difference(const Cell& a, const Cell& b) {
+  constexpr double kDrift = 1.05;
+  const auto left = quartiles_of(a), right = quartiles_of(b);
+  return (left.q1 <= right.q3 && right.q1 <= left.q3) ||
+         std::max(left.median, right.median) < kDrift * std::min(left.median, right.median);
+}
+
 // What a label must say beside the model.
 struct Varying {
   bool runtime = false, form = false, precision = false, batch = false, instances = false;
@@ -177,14 +185,16 @@ std::vector<Crossover> crossovers(const std::vector<Series>& series) {
       const auto pairs = common(series[a], series[b]);
       // Logarithm of how much longer the first takes; its sign changes where they cross.
       const auto lead = [&](size_t i) { return std::log(median(*pairs[i].first) / median(*pairs[i].second)); };
-      size_t last = 0;  // the latest size at which they were not equal
-      for (size_t i = 1; i < pairs.size(); ++i) {
-        const double left = lead(last), right = lead(i);
-        if (right == 0) continue;
-        const size_t start = std::exchange(last, i);
-        if (left * right >= 0) continue;
-        const bool first_leads = left < 0;
-        const double share = left / (left - lead(start + 1));  // 1 where they are equal first
+      size_t last = 0;  // the latest size at which one was clearly faster
+      while (last < pairs.size() && no_difference(*pairs[last].first, *pairs[last].second)) ++last;
+      for (size_t i = last + 1; i < pairs.size(); ++i) {
+        if (no_difference(*pairs[i].first, *pairs[i].second)) continue;
+        const size_t begin = std::exchange(last, i);
+        if (lead(begin) * lead(i) >= 0) continue;
+        const bool first_leads = lead(begin) < 0;
+        size_t start = begin;
+        while (lead(start) * lead(start + 1) > 0) ++start;
+        const double share = lead(start) / (lead(start) - lead(start + 1));  // 1 where they are equal first
         const auto between = [&](double from, double to) { return from * std::pow(to / from, share); };
         const auto* from = first_leads ? pairs[start].first : pairs[start].second;
         const auto* to = first_leads ? pairs[start + 1].first : pairs[start + 1].second;

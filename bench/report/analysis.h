@@ -61,8 +61,9 @@ struct Crossover {
   double pixels = 0;  ///< likewise, the side of a square image; 0 for text
 };
 /// Of every pair of series of one precision and batch, at the sizes that both ran (equal sides, or equal tokens of
-/// text; tokens are those of `before`). Where they take equally long, they cross if the order changes behind, at
-/// the first such size. Pairs of which one is always the faster have none. They refer to `series`.
+/// text; tokens are those of `before`). Sizes at which the middle halves of their times overlap, or the
+/// medians are within 5 %, are no change of order; where it does change, they cross where the medians do first. Pairs
+/// of which one is always the faster have none. They refer to `series`.
 RETENTIVE_API std::vector<Crossover> crossovers(const std::vector<Series>& series);
 
 /// How many times as fast as the baseline a series is, size by size.

@@ -97,18 +97,23 @@ TEST_CASE("series cross between the sizes where their order changes") {
   CHECK(found[0].pixels == Approx(160));
 }
 
+// Sides at which two series cross that have these times at 160, 320, ... pixels.
+std::vector<double> crossings(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<Cell> cells;
+  for (size_t i = 0; i < a.size(); ++i) {
+    cells.push_back(image_cell("a", 160 << i, a[i]));
+    cells.push_back(image_cell("b", 160 << i, b[i]));
+  }
+  const auto results = results_of(cells);
+  const auto series = series_of(results, "image");
+  std::vector<double> sides;
+  for (const auto& crossing : crossovers(series)) sides.push_back(crossing.pixels);
+  return sides;
+}
+
 TEST_CASE("series that take equally long at a size cross there if the order changes behind") {
   const auto count = [](const std::vector<double>& times) {
-    std::vector<Cell> cells;
-    for (size_t i = 0; i < times.size(); ++i) {
-      cells.push_back(image_cell("a", 160 << i, times[i]));
-      cells.push_back(image_cell("b", 160 << i, 2));
-    }
-    const auto results = results_of(cells);
-    const auto series = series_of(results, "image");
-    std::vector<double> sides;
-    for (const auto& crossing : crossovers(series)) sides.push_back(crossing.pixels);
-    return sides;
+    return crossings(times, std::vector<double>(times.size(), 2));
   };
   CHECK(count({1, 2, 3}) == std::vector<double>{320});
   CHECK(count({3, 2, 2, 1}) == std::vector<double>{320});
@@ -116,6 +121,16 @@ TEST_CASE("series that take equally long at a size cross there if the order chan
   CHECK(count({2, 3, 4}).empty());
   CHECK(count({1, 2}).empty());
   CHECK(count({1, 4, 1}).size() == 2);
+}
+
+TEST_CASE("an order that changes within the noise is no crossover") {
+  // Middle halves reach 1 % to both sides of the median.
+  CHECK(crossings({1, 2, 4}, {1.01, 1.98, 4.02}).empty());
+  CHECK(crossings({1, 2, 4}, {1.2, 1.98, 4.5}).empty());
+  const auto found = crossings({1, 2, 4}, {1.2, 1.98, 3});
+  REQUIRE(found.size() == 1);
+  CHECK(found[0] > 160);
+  CHECK(found[0] < 320);
 }
 
 TEST_CASE("series of other precisions are not compared") {
