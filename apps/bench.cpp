@@ -61,8 +61,11 @@ void set_size(const std::string& text, Options& options) {
 // Answers lines `run N` on stdin with {"times_ms": [...]}, for comparisons that interleave several programs.
 template <class Bench>
 int serve(Bench bench) {
+  bench::reset_peak_rss();
+  const double loaded = bench::rss_mb();
   bench.run(bench.options().warmup);
-  std::cout << nlohmann::json{{"ready", true}, {"peak_rss_mb", bench::peak_rss_mb()}} << std::endl;
+  std::cout << nlohmann::json{{"ready", true}, {"loaded_rss_mb", loaded}, {"peak_rss_mb", bench::peak_rss_mb()}}
+            << std::endl;
   for (std::string word; std::cin >> word;) {
     int repetitions = 0;
     if (word != "run" || !(std::cin >> repetitions) || repetitions < 1) {

@@ -1,4 +1,4 @@
-"""A contender's process, seen from the parent."""
+"""A contender's process, seen from the parent: one that stays and answers, or one that is started for every run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ import resource
 import select
 import subprocess
 import tempfile
+import threading
+import time
 from pathlib import Path
+from typing import BinaryIO, Callable
 
 from machine import TICKS
 
 
 class ChildError(Exception):
     pass
+
+
+def ending(code: int, errors: BinaryIO) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return f"exit {code}: {lines[-1][:300] if lines else 'no message'}"
 
 
 class Child:
@@ -29,17 +38,17 @@ class Child:
 
         self.timeout, self.pending = timeout, b""
         self.errors = tempfile.TemporaryFile()
-        self.load_peak_mb = self.run_peak_mb = 0.0
+        self.run_peak_mb = 0.0
         try:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                             bufsize=0, preexec_fn=confine)
         except OSError as error:
             raise ChildError(f"{command[0]}: {error.strerror}") from None
         try:
-            self.info = self.read()
-            if not self.info.get("ready"):
-                raise ChildError(f"expected {{\"ready\": true}} first, got {self.info}")
-            self.load_peak_mb = self.peak_mb()
+            info = self.read()
+            if not info.get("ready"):
+                raise ChildError(f"expected {{\"ready\": true}} first, got {info}")
+            self.loaded_mb = float(info.get("loaded_rss_mb", 0))
             self.restart_peak()
         except BaseException:
             self.close()
@@ -70,10 +79,7 @@ class Child:
             raise ChildError(f"not a JSON line: {line[:120].decode(errors='replace')}") from None
 
     def reason(self) -> str:
-        code = self.process.wait()
-        self.errors.seek(0)
-        lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return f"exit {code}: {lines[-1][:300] if lines else 'no message'}"
+        return ending(self.process.wait(), self.errors)
 
     def peak_mb(self) -> float:
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
@@ -102,3 +108,44 @@ class Child:
                 self.process.wait()
         self.process.stdout.close()
         self.errors.close()
+
+
+class Program:
+    """Starts `command` anew for every run. Its milliseconds are those from start to end, or what `read` makes of its
+    output, where the program measures something itself."""
+
+    loaded_mb = 0.0
+
+    def __init__(self, command: list[str], timeout: float, read: Callable[[str], float] | None = None):
+        self.command, self.timeout, self.read_ms = command, timeout, read
+        self.run_peak_mb = 0.0
+
+    def run(self, count: int) -> list[float]:
+        return [self.run_once() for _ in range(count)]
+
+    def run_once(self) -> float:
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            start = time.perf_counter()
+            try:
+                process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+            except OSError as error:
+                raise ChildError(f"{self.command[0]}: {error.strerror}") from None
+            limit = threading.Timer(self.timeout, process.kill)
+            limit.start()
+            _, status, used = os.wait4(process.pid, 0)
+            spent_ms = 1000 * (time.perf_counter() - start)
+            limit.cancel()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                raise ChildError(ending(process.returncode, errors))
+            if self.read_ms:
+                output.seek(0)
+                return self.read_ms(output.read().decode())
+        self.run_peak_mb = max(self.run_peak_mb, used.ru_maxrss / 1024)
+        return spent_ms
+
+    def cpu_seconds(self) -> float:
+        return 0.0  # machine.ended_seconds() counts them
+
+    def close(self) -> None:
+        pass

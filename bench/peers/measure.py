@@ -8,12 +8,13 @@ import statistics
 import time
 from typing import Callable
 
-from child import Child, ChildError
+from child import Child, ChildError, Program
 from contenders import Cell, Contender, Launcher
 from machine import CoreLink, Others, Patience, ended_seconds
 
 DISTURBED = "disturbed"
 MOST_ROUNDS = 3  # times the wanted ones, with the disturbed
+MOST_IDLE_PERCENT = 1
 
 
 @dataclasses.dataclass
@@ -24,31 +25,47 @@ class Plan:
     cell_seconds: float  # at most this long for all rounds of a cell, but never fewer than three rounds
     quiet_percent: float  # a round in which other processes used more of a core is `disturbed`, and made up for
     patience: Patience
-    peers: list[str]
     seed: int
+
+
+@dataclasses.dataclass
+class Measured:
+    """What became of one contender in one cell: times of the kept rounds, or why there are none."""
+
+    contender: Contender
+    variant: str
+    pingpong_ns: float  # median over the kept rounds
+    rounds: dict[str, int]  # of the cell, by state; disturbed ones are kept only if there are no others
+    times_ms: list[float] = dataclasses.field(default_factory=list)
+    peak_rss_mb: float = 0.0
+    loaded_rss_mb: float = 0.0
+    skipped: str = ""
 
 
 @dataclasses.dataclass
 class Track:
     """One contender in one cell."""
 
-    name: str
-    precision: str
+    contender: Contender
     variant: str = ""
-    child: Child | None = None
-    error: str | None = None
+    child: Child | Program | None = None
+    error: str = ""
     reps: int = 1
     settle: int = 0  # first runs of a round, not counted: they pay for caches that others have filled
-    idle_percent: float = 0.0
     rounds: list[list[float]] = dataclasses.field(default_factory=list)
 
     def fail(self, error: Exception) -> None:
-        self.error = str(error)
+        self.error = str(error) or repr(error)
         if self.child:
             self.child.close()
             self.child = None
 
     def calibrate(self, plan: Plan) -> float:
+        """Milliseconds of a round. A program that starts anew runs once in each, so that programs alternate."""
+        if isinstance(self.child, Program):
+            start = time.monotonic()
+            self.child.run(1)
+            return 1000 * (time.monotonic() - start)
         once = min(self.child.run(2 if self.child.run(1)[0] < 1000 else 1))
         self.settle = min(20, max(int(once < 500), int(60 / once)))
         self.reps = max(1, min(max(plan.reps, int(100 / once)), int(plan.round_ms / once) - self.settle))
@@ -56,9 +73,6 @@ class Track:
 
     def run_round(self) -> None:
         self.rounds.append(self.child.run(self.reps + self.settle)[self.settle:])
-
-
-Extra = Callable[[], dict[str, float]]  # runs another program and gives milliseconds by name
 
 
 def guarded(track: Track, step: Callable[[], float | None]) -> float:
@@ -69,104 +83,75 @@ def guarded(track: Track, step: Callable[[], float | None]) -> float:
         return 0.0
 
 
-def measure(cell: Cell, contenders: list[Contender], launcher: Launcher, plan: Plan, link: CoreLink,
-            extra: Extra | None = None) -> dict:
-    tracks = [Track(contender.name, contender.precision) for contender in contenders]
+def measure(cell: Cell, contenders: list[Contender], launcher: Launcher, plan: Plan, link: CoreLink) -> list[Measured]:
+    tracks = [Track(contender) for contender in contenders]
     try:
-        for track, contender in zip(tracks, contenders):
-            launcher.progress(f"  starting {track.name}")
+        for track in tracks:
+            name = track.contender.name
+            launcher.progress(f"  starting {name}")
             try:
-                track.child, track.variant = launcher.start(contender, cell)
+                track.child, track.variant = launcher.start(track.contender, cell)
             except ChildError as error:
                 track.fail(error)
-                launcher.progress(f"  {track.name}: {track.error}")
+                launcher.progress(f"  {name}: {track.error}")
         cost = sum(guarded(track, lambda: track.calibrate(plan)) for track in tracks if track.child)
-        watch_idle(tracks)
+        watch_idle(tracks, launcher.progress)
         rounds = max(min(plan.rounds, int(plan.cell_seconds * 1000 / max(cost, 1.0))), min(plan.rounds, 3))
-        states, extras = run_rounds(tracks, rounds, plan, link, launcher.progress, extra)
+        states = run_rounds(tracks, rounds, plan, link, launcher.progress)
     finally:
         for track in tracks:
             if track.child:
                 track.child.close()
-    return summarise(cell, tracks, states, extras, plan)
+    return summarise(tracks, states, launcher.progress)
 
 
-def watch_idle(tracks: list[Track]) -> None:
-    """How much of a core each waiting process uses; anything but zero would slow down the others."""
+def watch_idle(tracks: list[Track], progress: Callable[[str], None]) -> None:
+    """Says which waiting processes use a core: those slow down the others."""
     alive = [track for track in tracks if track.child]
     time.sleep(0.5)
     start, before = time.monotonic(), [track.child.cpu_seconds() for track in alive]
     time.sleep(1.0)
     spent = time.monotonic() - start
     for track, seconds in zip(alive, before):
-        track.idle_percent = round(100 * (track.child.cpu_seconds() - seconds) / spent, 1)
+        percent = 100 * (track.child.cpu_seconds() - seconds) / spent
+        if percent > MOST_IDLE_PERCENT:
+            progress(f"  {track.contender.name} uses {percent:.0f} % of a core while it waits")
 
 
-def run_rounds(tracks: list[Track], rounds: int, plan: Plan, link: CoreLink, progress: Callable[[str], None],
-               extra: Extra | None) -> tuple[list[dict], list[dict]]:
+def run_rounds(tracks: list[Track], rounds: int, plan: Plan, link: CoreLink,
+               progress: Callable[[str], None]) -> list[dict]:
     def own_seconds() -> float:
         return ended_seconds() + sum(track.child.cpu_seconds() for track in tracks if track.child)
 
-    shuffle, states, extras, quiet = random.Random(plan.seed), [], [], 0
+    shuffle, states, quiet = random.Random(plan.seed), [], 0
     while quiet < rounds and len(states) < MOST_ROUNDS * rounds:
         plan.patience.wait()
         ns = link.round_trip_ns()
-        order: list[Track | None] = [track for track in tracks if track.child] + ([None] if extra else [])
+        order = [track for track in tracks if track.child]
         shuffle.shuffle(order)
         others = Others(own_seconds)
         for track in order:
-            if track is None:
-                extras.append(extra())
-            else:
-                guarded(track, track.run_round)
+            guarded(track, track.run_round)
         percent = others.percent()
         state = link.state(ns) if percent <= plan.quiet_percent else DISTURBED
         quiet += state != DISTURBED
         states.append({"round_trip_ns": ns, "state": state, "others_percent": round(percent)})
         progress(f"  round {len(states)}: {state}, core link {ns or '-'} ns, other processes {percent:.0f} % of a core")
-    return states, extras
+    return states
 
 
-def percentile(values: list[float], fraction: float) -> float:
-    ordered = sorted(values)
-    position = fraction * (len(ordered) - 1)
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-def spread(values: list[float]) -> dict:
-    return {"median_ms": round(statistics.median(values), 4), "p10_ms": round(percentile(values, 0.1), 4),
-            "p90_ms": round(percentile(values, 0.9), 4), "min_ms": round(min(values), 4), "repetitions": len(values)}
-
-
-def paired_ratio(track: Track, peer: Track, kept: list[int]) -> float | None:
-    """Median over the kept rounds of this contender's time over the peer's in the same round."""
-    if not track.rounds or not peer.rounds or track.error or peer.error:
-        return None
-    ratios = [statistics.median(track.rounds[i]) / statistics.median(peer.rounds[i]) for i in kept]
-    return round(statistics.median(ratios), 3)
-
-
-def summarise(cell: Cell, tracks: list[Track], states: list[dict], extras: list[dict], plan: Plan) -> dict:
+def summarise(tracks: list[Track], states: list[dict], progress: Callable[[str], None]) -> list[Measured]:
     counts = {state: sum(s["state"] == state for s in states) for state in sorted({s["state"] for s in states})}
     majority = max(counts, key=lambda state: (state != DISTURBED, counts[state]))
     kept = [i for i, state in enumerate(states) if state["state"] == majority]
-    by_name, rows = {track.name: track for track in tracks}, []
+    progress(f"  kept the {len(kept)} {majority} of {len(states)} rounds")
+    trips = [states[i]["round_trip_ns"] for i in kept if states[i]["round_trip_ns"]]
+    pingpong_ns = statistics.median(trips) if trips else 0.0
+    rows = []
     for track in tracks:
-        row = {"name": track.name, "precision": track.precision, "variant": track.variant}
-        if track.error:
-            rows.append(row | {"error": track.error})
-            continue
-        row |= spread([ms for i in kept for ms in track.rounds[i]])
-        row["round_medians_ms"] = [round(statistics.median(times), 4) for times in track.rounds]
-        row["ratios"] = {name: paired_ratio(track, by_name[name], kept) for name in plan.peers if name in by_name}
-        row |= {"run_peak_rss_mb": round(track.child.run_peak_mb, 1), "idle_percent": track.idle_percent,
-                "peak_rss_mb": round(max(track.child.run_peak_mb, track.child.load_peak_mb), 1)}
+        row = Measured(track.contender, track.variant, pingpong_ns, counts, skipped=track.error)
+        if track.child:
+            row.times_ms = [ms for i in kept for ms in track.rounds[i]]
+            row.peak_rss_mb, row.loaded_rss_mb = track.child.run_peak_mb, track.child.loaded_mb
         rows.append(row)
-    for name in sorted({name for lines in extras for name in lines}):
-        values = [extras[i][name] for i in kept if name in extras[i]]
-        if values:
-            rows.append({"name": name, "precision": "", "variant": "", **spread(values), "ratios": {}})
-    return {**dataclasses.asdict(cell), "majority_state": majority, "rounds_by_state": counts, "rounds": states,
-            "results": rows}
+    return rows

@@ -89,7 +89,9 @@ double items_per_s(const Cell& cell) {
 
 const char* items_of(const Cell& cell) { return cell.height > 0 ? "images" : "tokens"; }
 
-double working_mb(const Cell& cell) { return std::max(0.0, cell.peak_rss_mb - cell.loaded_rss_mb); }
+double working_mb(const Cell& cell) {
+  return cell.loaded_rss_mb > 0 ? std::max(0.0, cell.peak_rss_mb - cell.loaded_rss_mb) : 0;
+}
 
 double gmacs_per_s(const Cell& cell) { return 1e3 * cell.gmacs / median(cell); }
 
@@ -216,7 +218,7 @@ std::vector<SpeedUp> speed_ups(const std::vector<Series>& series) {
       return other.front().mixer == "attention" && other.front().runtime == one.front().runtime &&
              comparable(other.front(), one.front());
     });
-    if (baseline == series.end() || &*baseline == &one) continue;
+    if (baseline == series.end() || &*baseline == &one || one.front().mixer.empty()) continue;
     SpeedUp speed{.series = &one, .baseline = &*baseline, .ratios = {}};
     for (const auto& [cell, other] : common(one, *baseline)) {
       speed.ratios.emplace_back(cell, median(*other) / median(*cell));
@@ -238,8 +240,19 @@ std::vector<PeerRatio> peer_ratios(const Results& results) {
   std::vector<PeerRatio> found;
   for (const auto& cell : results.cells) {
     if (!ours(cell) || !cell.ran()) continue;
+    const auto first = static_cast<std::ptrdiff_t>(found.size());
     for (const auto& peer : results.cells) {
-      if (beside(cell, peer)) found.push_back({&cell, &peer, median(peer) / median(cell)});
+      if (!beside(cell, peer)) continue;
+      const PeerRatio ratio{&cell, &peer, median(peer) / median(cell)};
+      const auto known = std::find_if(found.begin() + first, found.end(), [&](const PeerRatio& other) {
+        return other.peer->runtime == peer.runtime && other.peer->model == peer.model &&
+               other.peer->precision == peer.precision;
+      });
+      if (known == found.end()) {
+        found.push_back(ratio);
+      } else if (ratio.ratio < known->ratio) {
+        *known = ratio;
+      }
     }
   }
   return found;

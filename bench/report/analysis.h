@@ -18,7 +18,7 @@ RETENTIVE_API Quartiles quartiles_of(const Cell& cell);
 RETENTIVE_API double items_per_s(const Cell& cell);
 /// "images" or "tokens".
 RETENTIVE_API const char* items_of(const Cell& cell);
-/// Peak memory beyond what was loaded, in MiB; 0 when it was not measured.
+/// Peak memory beyond what was loaded, in MiB; 0 when either was not measured.
 RETENTIVE_API double working_mb(const Cell& cell);
 /// Multiply-accumulates a second, in 1e9, and as a share of the peak of the same results; 0 where either is unknown.
 RETENTIVE_API double gmacs_per_s(const Cell& cell);
@@ -82,7 +82,7 @@ struct PeerRatio {
   double ratio;  ///< time of the peer / time of the cell
 };
 /// Every cell of ours beside the peers' cells of the same task, size and batch: of the same model, and of models that
-/// only peers ran. They refer to `results`.
+/// only peers ran; of a peer's forms the fastest. They refer to `results`.
 RETENTIVE_API std::vector<PeerRatio> peer_ratios(const Results& results);
 
 }  // namespace retentive::bench

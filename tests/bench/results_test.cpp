@@ -140,11 +140,14 @@ TEST_CASE("peers stand beside what they are compared with") {
     cell.precision = precision;
     return cell;
   };
+  auto slower_form = peer("openvino", "rmt_t", 12, "fp32");
+  slower_form.form = "matmul";
   auto other_batch = peer("openvino", "rmt_t", 1, "fp32");
   other_batch.batch = 8;
-  auto results = results_of({image_cell("rmt_t", 512, 4, "masa"), peer("openvino", "rmt_t", 10, "fp32"),
-                             peer("openvino", "rmt_t", 6, "bf16"), peer("openvino", "convnext_t", 5, "bf16"),
-                             image_cell("rmt_s", 512, 8, "masa"), peer("torch", "rmt_s", 40, "fp32"), other_batch});
+  auto results =
+      results_of({image_cell("rmt_t", 512, 4, "masa"), peer("openvino", "rmt_t", 10, "fp32"),
+                  peer("openvino", "rmt_t", 6, "bf16"), peer("openvino", "convnext_t", 5, "bf16"),
+                  image_cell("rmt_s", 512, 8, "masa"), peer("torch", "rmt_s", 40, "fp32"), other_batch, slower_form});
   results.machine.runtimes = {{"openvino", "2026.4.1"}};
   results = parse_results(results_json(results), "memory");
   CHECK(results.cells[1].runtime == "openvino");
