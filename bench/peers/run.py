@@ -138,6 +138,7 @@ def run(args: argparse.Namespace, folder: str) -> None:
         for row in measure(cell, contenders, launcher, plan, link):
             own = dataclasses.replace(cell, model=row.contender.model_of(cell))
             document["cells"].append(result_cell(own, row, binary.facts(own)))
+        binary.raise_ceilings(document, args.precisions)
         path.write_text(text_of(document))
     if not args.json:
         subprocess.run([args.binary, "bench", "report", str(path)], check=True)
