@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include <bench/report/format.h>
 #include <bench/report/statistics.h>
 #include <retention/base/error.h>
 
@@ -138,6 +139,10 @@ PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& 
   return law;
 }
 
+std::string exponent_text(const PowerLaw& law) {
+  return hundredths(law.exponent) + " (" + hundredths(law.low) + " to " + hundredths(law.high) + ")";
+}
+
 std::vector<Series> series_of(const Results& results, const std::string& task) {
   std::vector<const Cell*> cells;
   for (const auto& cell : results.cells) {
@@ -145,11 +150,15 @@ std::vector<Series> series_of(const Results& results, const std::string& task) {
   }
   if (cells.empty()) return {};
   const auto shown = varying(cells);
+  auto within = shown;
+  within.precision = within.batch = false;
   std::vector<Series> series;
   for (const auto* cell : cells) {
     auto found = std::ranges::find_if(series, [&](const Series& known) { return alike(known.front(), *cell); });
-    if (found == series.end())
-      found = series.insert(series.end(), {.label = label_of(*cell, shown), .cells = {}, .skipped = {}});
+    if (found == series.end()) {
+      found = series.insert(
+          series.end(), {.label = label_of(*cell, shown), .name = label_of(*cell, within), .cells = {}, .skipped = {}});
+    }
     (cell->ran() ? found->cells : found->skipped).push_back(cell);
   }
   for (auto& one : series) {

@@ -34,12 +34,16 @@ struct PowerLaw {
   int points = 0;
 };
 
+/// "1.01 (0.98 to 1.04)": the exponent and its interval.
+RETENTIVE_API std::string exponent_text(const PowerLaw& law);
+
 /// Throws InvalidArgument for fewer than three points, values that are not positive, or a single x.
 RETENTIVE_API PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y);
 
 /// Cells that differ in tokens alone, by ascending tokens.
 struct Series {
   std::string label;  ///< "vir_s chunkwise bf16": the model, and what else tells the series of these results apart
+  std::string name;   ///< likewise among those of one precision and batch
   std::vector<const Cell*> cells;    ///< that ran
   std::vector<const Cell*> skipped;  ///< that did not
   const Cell& front() const { return cells.empty() ? *skipped.front() : *cells.front(); }

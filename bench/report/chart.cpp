@@ -11,8 +11,9 @@
 namespace retentive::bench {
 namespace {
 
-constexpr double kWidth = 720, kHeight = 420, kLeft = 62, kRight = 168, kTop = 34, kBottom = 48;
+constexpr double kWidth = 720, kHeight = 420, kLeft = 62, kTop = 34, kBottom = 48;
 constexpr double kLabelHeight = 15;
+constexpr double kLetterWidth = 7.6;  // of a curve's name, at most
 constexpr double kTickDistance = 34;
 
 struct Range {
@@ -36,13 +37,13 @@ void draw_x_axis(Svg& svg, const LogAxis& x, const std::vector<double>& ticks, c
     svg.text(place, kHeight - kBottom + 17, tick_text(tick), "tick", "middle");
     last = place;
   }
-  svg.text((kLeft + kWidth - kRight) / 2, kHeight - 8, title, "axis", "middle");
+  svg.text((x.from + x.to) / 2, kHeight - 8, title, "axis", "middle");
 }
 
-void draw_y_axis(Svg& svg, const LogAxis& y, const std::string& title) {
+void draw_y_axis(Svg& svg, const LogAxis& x, const LogAxis& y, const std::string& title) {
   for (const double tick : log_ticks(y.low, y.high)) {
     if (tick < y.low || tick > y.high) continue;
-    svg.line(kLeft, y.place(tick), kWidth - kRight, y.place(tick), "grid");
+    svg.line(x.from, y.place(tick), x.to, y.place(tick), "grid");
     svg.text(kLeft - 7, y.place(tick) + 4, tick_text(tick), "tick", "end");
   }
   svg.text(kLeft - 48, kTop - 14, title, "axis");
@@ -82,18 +83,20 @@ void draw_curve(Svg& svg, const Curve& curve, const LogAxis& x, const LogAxis& y
 }  // namespace
 
 std::string tick_text(double value) {
-  if (value >= 10'000) return format("%gk", value / 1000);
+  if (value >= 10'000) return format("%.3gk", value / 1000);
   return format("%g", value);
 }
 
 std::vector<double> log_ticks(double low, double high) {
-  constexpr double kManyDecades = 3;
-  const bool powers_only = std::log10(high / low) > kManyDecades;
+  const double decades = std::log10(high / low);
+  std::vector<double> steps{1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9};
+  if (decades > 0.7) steps = {1, 2, 5};
+  if (decades > 3) steps = {1};
   std::vector<double> ticks;
   for (int decade = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, decade) <= high; ++decade) {
-    for (const double step : {1.0, 2.0, 5.0}) {
+    for (const double step : steps) {
       const double tick = step * std::pow(10.0, decade);
-      if ((step > 1 && powers_only) || tick * 10 < low * 5 || tick > high * 2) continue;
+      if (tick * 10 < low * 5 || tick > high * 2) continue;
       ticks.push_back(tick);
     }
   }
@@ -109,11 +112,14 @@ std::string LogChart::svg() const {
       ys.add(point.high);
     }
   }
-  const auto x = axis(xs, 1.06, kLeft, kWidth - kRight);
+  size_t letters = 0;
+  for (const auto& curve : curves) letters = std::max(letters, curve.label.size());
+  const double right = kWidth - 24 - kLetterWidth * static_cast<double>(letters);
+  const auto x = axis(xs, 1.06, kLeft, right);
   const auto y = axis(ys, 1.25, kHeight - kBottom, kTop);
   Svg svg(kWidth, kHeight, title);
   draw_x_axis(svg, x, x_ticks, x_title);
-  draw_y_axis(svg, y, y_title);
+  draw_y_axis(svg, x, y, y_title);
   std::vector<double> ends;
   for (const auto& curve : curves) {
     draw_curve(svg, curve, x, y);
@@ -124,8 +130,8 @@ std::string LogChart::svg() const {
   for (size_t i = 0; i < curves.size(); ++i) {
     const double end = x.place(curves[i].points.back().x);
     const auto style = "s" + std::to_string(curves[i].colour % 8);
-    svg.line(end + 6, ends[i] - 4, kWidth - kRight + 10, places[i] - 4, "leader " + style);
-    svg.text(kWidth - kRight + 13, places[i], curves[i].label, "label " + style);
+    svg.line(end + 6, ends[i] - 4, right + 10, places[i] - 4, "leader " + style);
+    svg.text(right + 13, places[i], curves[i].label, "label " + style);
   }
   return svg.finish();
 }

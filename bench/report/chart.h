@@ -37,7 +37,8 @@ struct LogChart {
   std::string svg() const;
 };
 
-/// 1, 2, 5 times powers of ten from at most `low` to at least `high`, thinned to powers of ten over many decades.
+/// 1, 2, 5 times powers of ten from about `low` to about `high`; within less than a decade more, over many decades the
+/// powers of ten alone.
 RETENTIVE_API std::vector<double> log_ticks(double low, double high);
 
 /// A part of a bar.

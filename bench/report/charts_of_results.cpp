@@ -19,13 +19,19 @@ double size_of(const Cell& cell) {
   return cell.height > 0 ? std::sqrt(static_cast<double>(cell.height * cell.width)) : static_cast<double>(cell.tokens);
 }
 
+std::string place_of(const Cell& cell) {
+  return cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
+}
+
+std::string batch_text(const Cell& cell) { return cell.batch > 1 ? ", batch " + std::to_string(cell.batch) : ""; }
+
 Point plain(const Cell& cell, double y, const char* unit) {
-  const auto place = cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
   return {.x = size_of(cell),
           .y = y,
           .low = y,
           .high = y,
-          .hint = cell.model + (cell.form.empty() ? "" : " " + cell.form) + ", " + place + format(": %.4g ", y) + unit};
+          .hint = cell.model + (cell.form.empty() ? "" : " " + cell.form) + ", " + place_of(cell) + batch_text(cell) +
+                  format(": %.4g ", y) + unit};
 }
 
 Point time_of(const Cell& cell) {
@@ -42,20 +48,61 @@ struct Coloured {
   int colour;
 };
 
+/// Series that share charts.
+struct Group {
+  std::string name;
+  std::vector<Coloured> series;
+  bool by_batch = false;
+};
+
 // Precisions and batches have charts of their own.
-std::map<std::string, std::vector<Coloured>> groups_of(const std::vector<Series>& series) {
-  std::map<std::string, std::vector<Coloured>> groups;
+std::vector<Group> groups_of(const std::vector<Series>& series, bool by_batch) {
+  std::map<std::string, Group> groups;
   std::vector<std::string> seen;
   for (const auto& one : series) {
     if (one.cells.empty()) continue;
-    const auto& cell = one.front();
-    const auto identity = cell.model + " " + cell.form;
-    auto found = std::ranges::find(seen, identity);
-    if (found == seen.end()) found = seen.insert(seen.end(), identity);
-    const auto batch = cell.batch > 1 ? ", batch " + std::to_string(cell.batch) : "";
-    groups[cell.precision + batch].push_back({&one, static_cast<int>(found - seen.begin())});
+    auto found = std::ranges::find(seen, one.name);
+    if (found == seen.end()) found = seen.insert(seen.end(), one.name);
+    const auto name = one.front().precision + (by_batch ? "" : batch_text(one.front()));
+    auto& group = groups[name];
+    group.name = name;
+    group.by_batch = by_batch;
+    group.series.push_back({&one, static_cast<int>(found - seen.begin())});
   }
-  return groups;
+  std::vector<Group> list;
+  for (auto& [name, group] : groups) list.push_back(std::move(group));
+  return list;
+}
+
+bool more_batches_than_sizes(const std::vector<Series>& series) {
+  std::set<int64_t> batches;
+  std::set<double> sizes;
+  for (const auto& one : series) {
+    for (const auto* cell : one.cells) {
+      batches.insert(cell->batch);
+      sizes.insert(size_of(*cell));
+    }
+  }
+  return batches.size() > sizes.size();
+}
+
+// The same cells as series of one size each, by ascending batch.
+std::vector<Series> along_batches(const std::vector<Series>& series) {
+  std::vector<Series> turned;
+  for (const auto& one : series) {
+    for (const auto* cell : one.cells) {
+      const auto name = one.name + ", " + place_of(*cell);
+      auto found = std::ranges::find_if(turned, [&](const Series& known) {
+        return known.name == name && known.front().precision == cell->precision;
+      });
+      if (found == turned.end()) {
+        found = turned.insert(turned.end(), {.label = name, .name = name, .cells = {}, .skipped = {}});
+      }
+      found->cells.push_back(cell);
+    }
+  }
+  for (auto& one : turned) std::ranges::stable_sort(one.cells, {}, &Cell::batch);
+  return turned;
 }
 
 double at(const Series& series, double x) {
@@ -69,19 +116,21 @@ double at(const Series& series, double x) {
   return 0;
 }
 
-LogChart chart(const std::vector<Coloured>& group, const std::string& title, const std::string& y_title,
-               const Value& value) {
-  const bool images = group.front().series->front().height > 0;
-  LogChart result{.title = title,
-                  .x_title = images ? "side of the image, pixels" : "tokens",
+LogChart chart(const Group& group, const std::string& what, const std::string& y_title, const Value& value) {
+  const bool images = group.series.front().series->front().height > 0;
+  LogChart result{.title = what + ", " + group.name,
+                  .x_title = group.by_batch ? "batch"
+                             : images       ? "side of the image, pixels"
+                                            : "tokens",
                   .y_title = y_title,
                   .x_ticks = {},
                   .curves = {}};
   std::set<double> ticks;
-  for (const auto& [series, colour] : group) {
-    Curve curve{.label = series->label, .colour = colour, .points = {}};
+  for (const auto& [series, colour] : group.series) {
+    Curve curve{.label = series->name, .colour = colour, .points = {}};
     for (const auto* cell : series->cells) {
       auto point = value(*cell);
+      if (group.by_batch) point.x = static_cast<double>(cell->batch);
       if (!(point.y > 0)) continue;
       ticks.insert(point.x);
       curve.points.push_back(std::move(point));
@@ -92,10 +141,11 @@ LogChart chart(const std::vector<Coloured>& group, const std::string& title, con
   return result;
 }
 
-void mark_crossovers(const std::vector<Series>& all, const std::vector<Coloured>& group, LogChart& chart) {
+void mark_crossovers(const std::vector<Series>& all, const Group& group, LogChart& chart) {
+  if (group.by_batch) return;
   for (const auto& crossing : crossovers(all)) {
     const auto here = [&](const Series* series) {
-      return std::ranges::any_of(group, [&](const Coloured& one) { return one.series == series; });
+      return std::ranges::any_of(group.series, [&](const Coloured& one) { return one.series == series; });
     };
     if (!here(crossing.before) || !here(crossing.after)) continue;
     const double x = crossing.pixels > 0 ? crossing.pixels : crossing.tokens;
@@ -124,11 +174,11 @@ std::vector<OperationCost> operations_of(const Cell& cell) {
   return operations;
 }
 
-Figure breakdown(const std::vector<Coloured>& group, const std::string& name) {
+Figure breakdown(const Group& group) {
   constexpr size_t kShown = 7;
   std::map<std::string, double> totals;
   std::vector<std::pair<const Cell*, std::map<std::string, double>>> cells;
-  for (const auto& one : group) {
+  for (const auto& one : group.series) {
     for (const auto* cell : {one.series->cells.front(), one.series->cells.back()}) {
       if (cell->operations.empty() || (!cells.empty() && cells.back().first == cell)) continue;
       auto& kinds = cells.emplace_back(cell, std::map<std::string, double>()).second;
@@ -151,8 +201,8 @@ Figure breakdown(const std::vector<Coloured>& group, const std::string& name) {
   order.push_back("other");
   std::vector<Bar> bars;
   for (const auto& [cell, kinds] : cells) {
-    Bar bar{.label = cell->model + (cell->form.empty() ? "" : " " + cell->form) + " " +
-                     (cell->height > 0 ? size_text(cell->height, cell->width) : std::to_string(cell->tokens)),
+    Bar bar{.label = cell->model + (cell->form.empty() ? "" : " " + cell->form) + " " + place_of(*cell) +
+                     (group.by_batch ? batch_text(*cell) : ""),
             .total = format("%.4g ms", quartiles_of(*cell).median),
             .parts = {}};
     double other = 0;
@@ -166,14 +216,16 @@ Figure breakdown(const std::vector<Coloured>& group, const std::string& name) {
     if (other > 0) bar.parts.push_back({"other", other});
     bars.push_back(std::move(bar));
   }
-  const auto title = "Where the time goes, " + name;
-  return {title, stacked_bars(title, bars, order), "At the smallest and the largest size of each."};
+  const auto title = "Where the time goes, " + group.name;
+  return {title, stacked_bars(title, bars, order),
+          group.by_batch ? "At the smallest and the largest batch of each."
+                         : "At the smallest and the largest size of each."};
 }
 
-Figure roofline_of(const Results& results, const std::vector<Coloured>& group, const std::string& name) {
+Figure roofline_of(const Results& results, const Group& group) {
   constexpr double kLeastShare = 0.005;
   std::vector<RooflinePoint> points;
-  for (const auto& [series, colour] : group) {
+  for (const auto& [series, colour] : group.series) {
     const auto& cell = *series->cells.back();
     const double total = quartiles_of(cell).median;
     for (const auto& operation : operations_of(cell)) {
@@ -187,12 +239,12 @@ Figure roofline_of(const Results& results, const std::vector<Coloured>& group, c
     }
   }
   std::vector<Ceiling> ceilings;
-  const auto& precision = group.front().series->front().precision;
+  const auto& precision = group.series.front().series->front().precision;
   for (const auto& [type, peak] : results.peak_gmacs_per_s) {
     if (type == precision) ceilings.push_back({"products in " + type + format(": %.0f GMAC/s", peak), peak});
   }
   if (points.empty() || ceilings.empty()) return {};
-  const auto title = "Roofline, " + name;
+  const auto title = "Roofline, " + group.name;
   return {
       title, roofline(title, points, ceilings, results.read_gb_per_s),
       "At the largest size of each: every circle is an operation, as large as its share of the time. The lines are "
@@ -203,23 +255,26 @@ Figure roofline_of(const Results& results, const std::vector<Coloured>& group, c
 }  // namespace
 
 std::vector<Figure> figures_of(const Results& results, const std::vector<Series>& series) {
+  const bool by_batch = more_batches_than_sizes(series);
+  const auto turned = by_batch ? along_batches(series) : std::vector<Series>();
   std::vector<Figure> figures;
-  for (const auto& [name, group] : groups_of(series)) {
-    const auto& first = group.front().series->front();
+  for (const auto& group : groups_of(by_batch ? turned : series, by_batch)) {
     const auto add = [&](const LogChart& chart, const std::string& caption = "") {
-      if (!chart.curves.empty()) figures.push_back({chart.title, chart.svg(), caption});
+      if (chart.x_ticks.size() < 2) return;
+      std::vector<Key> keys;
+      for (const auto& curve : chart.curves) keys.push_back({curve.label, curve.colour});
+      figures.push_back({chart.title, chart.svg(), caption, keys});
     };
-    auto times = chart(group, "Time, " + name, "ms", time_of);
+    auto times = chart(group, "Time", "ms", time_of);
     mark_crossovers(series, group, times);
     add(times);
-    add(chart(group, "Throughput, " + name, std::string(items_of(first)) + "/s",
+    add(chart(group, "Throughput", std::string(items_of(group.series.front().series->front())) + "/s",
               [](const Cell& cell) { return plain(cell, items_per_s(cell), "a second"); }));
-    add(chart(group, "Working memory, " + name, "MB",
-              [](const Cell& cell) { return plain(cell, working_mb(cell), "MB"); }),
+    add(chart(group, "Working memory", "MB", [](const Cell& cell) { return plain(cell, working_mb(cell), "MB"); }),
         "The peak of the process beyond libraries, weights and input.");
-    add(chart(group, "State, " + name, "MB", [](const Cell& cell) { return plain(cell, cell.state_mb, "MB"); }),
+    add(chart(group, "State", "MB", [](const Cell& cell) { return plain(cell, cell.state_mb, "MB"); }),
         "What must be kept to go on: the retention state, or keys and values of all tokens.");
-    for (auto& figure : {breakdown(group, name), roofline_of(results, group, name)}) {
+    for (auto& figure : {breakdown(group), roofline_of(results, group)}) {
       if (!figure.svg.empty()) figures.push_back(figure);
     }
   }

@@ -37,8 +37,7 @@ std::string table_html(const Table& table) {
 }
 
 std::string sentence(const Series& series, const PowerLaw& law, const char* what) {
-  return series.label + ": " + what +
-         format(" grows as tokens to the power %.2f (%.2f to %.2f)", law.exponent, law.low, law.high);
+  return series.label + ": " + what + " grows as tokens to the power " + exponent_text(law);
 }
 
 // The fastest series among the cells with the fewest, or the most, tokens or pixels that all share.
@@ -75,7 +74,7 @@ std::string findings(const std::vector<Series>& series) {
   for (const auto& one : series) {
     const auto scaling = scaling_of(one);
     if (scaling.time) lines.push_back(sentence(one, *scaling.time, "time"));
-    if (scaling.memory) lines.back() += ", " + format("memory to the power %.2f", scaling.memory->exponent);
+    if (scaling.memory) lines.back() += ", memory to the power " + hundredths(scaling.memory->exponent);
   }
   for (const auto& crossing : crossovers(series)) {
     lines.push_back(crossing.after->label + " overtakes " + crossing.before->label +
@@ -97,7 +96,13 @@ std::string findings(const std::vector<Series>& series) {
 
 std::string figure(const Figure& picture) {
   const auto caption = picture.caption.empty() ? "" : "<figcaption>" + escaped(picture.caption) + "</figcaption>";
-  return "<figure><h3>" + escaped(picture.title) + "</h3>" + picture.svg + caption + "</figure>\n";
+  std::string keys;
+  for (const auto& key : picture.keys) {
+    keys += "<span class=\"s" + std::to_string(key.colour % 8) + "\">" + escaped(key.label) + "</span> ";
+  }
+  if (!keys.empty()) keys = "<p class=\"keys\">" + keys + "</p>";
+  return "<figure><h3>" + escaped(picture.title) + "</h3>" + keys + "<div class=\"scroll\">" + picture.svg + "</div>" +
+         caption + "</figure>\n";
 }
 
 // Results of several files may be of one task: their models tell them apart.

@@ -17,10 +17,12 @@ h1{font-size:1.7rem;line-height:1.2;margin:0 0 .3em}h2{font-size:1.2rem;margin:2
 h3{font-size:1rem;margin:1.6em 0 .4em}p{margin:.5em 0;max-width:46em}
 .dim,figcaption{color:var(--dim);font-size:.9rem}
 ul{padding-left:1.2em;max-width:46em}li{margin:.25em 0}code{font-size:.85em;overflow-wrap:anywhere}
-figure{margin:1em 0;padding:14px 16px 10px;background:var(--card);border:1px solid var(--rule);border-radius:8px;
-overflow-x:auto}
+figure{margin:1em 0;padding:14px 16px 10px;background:var(--card);border:1px solid var(--rule);border-radius:8px}
 figure svg{display:block;width:100%;min-width:540px;height:auto}
 figcaption{margin-top:.4em}figure h3{margin:0 0 .5em}
+.keys{display:none;font-size:.85rem;margin:0 0 .5em}.keys span{margin-right:1em;color:var(--c);font-weight:600}
+.keys span::before{content:"";display:inline-block;width:.7em;height:.7em;margin-right:.35em;background:var(--c)}
+@media(max-width:640px){.keys{display:block}}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3em .7em;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap}
 th{color:var(--dim);font-weight:600}.r{text-align:right}

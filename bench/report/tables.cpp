@@ -89,9 +89,7 @@ Table skipped_table(const Results& results) {
   return without_empty(std::move(table));
 }
 
-std::string exponent(const std::optional<PowerLaw>& law) {
-  return law ? format("%.2f (%.2f to %.2f)", law->exponent, law->low, law->high) : "-";
-}
+std::string exponent(const std::optional<PowerLaw>& law) { return law ? exponent_text(*law) : "-"; }
 
 Table exponents_table(const std::vector<Series>& series) {
   Table table{.title = "Exponents against tokens, with 95 % intervals",

@@ -39,6 +39,11 @@ TEST_CASE("planted exponents are found, and the interval holds them as often as 
   }
 }
 
+TEST_CASE("an exponent is written with its interval") {
+  CHECK(exponent_text({.exponent = 1.006, .low = 0.984, .high = 1.04}) == "1.01 (0.98 to 1.04)");
+  CHECK(exponent_text({.exponent = -0.001, .low = -0.06, .high = 0.002}) == "0.00 (-0.06 to 0.00)");
+}
+
 TEST_CASE("a power law needs three positive pairs at different places") {
   CHECK_THROWS_AS(fit_power_law({1, 2}, {1, 2}), InvalidArgument);
   CHECK_THROWS_AS(fit_power_law({1, 2, 3}, {1, 2}), InvalidArgument);

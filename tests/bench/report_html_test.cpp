@@ -64,12 +64,44 @@ TEST_CASE("the page is whole, needs nothing else and is the same every time") {
   CHECK_THAT(html, !Contains("Decoding") && !Contains("Reading a prompt"));
 }
 
+Cell decoding_step(int64_t tokens, int64_t batch, double ms) {
+  Cell step{.task = "decode", .model = "retnet", .mixer = "retention", .precision = "bf16"};
+  step.tokens = tokens;
+  step.batch = batch;
+  step.times_ms = {ms, 1.1 * ms};
+  step.state_mb = 27 * static_cast<double>(batch);
+  return step;
+}
+
 TEST_CASE("text has sections of its own") {
-  Cell step{.task = "decode", .model = "retnet", .mixer = "retention", .precision = "bf16", .tokens = 1024};
-  step.times_ms = {10, 11};
-  step.state_mb = 27;
-  const auto html = report_html({study(), results_of({step})});
+  const auto html = report_html({study(), results_of({decoding_step(1024, 1, 10), decoding_step(4096, 1, 10)})});
   CHECK_THAT(html, Contains("Decoding") && Contains("State, bf16"));
+}
+
+TEST_CASE("more batches than sizes are drawn against the batch") {
+  const auto html = report_html({results_of({decoding_step(1024, 1, 10), decoding_step(1024, 4, 12),
+                                             decoding_step(1024, 8, 15), decoding_step(4096, 8, 15)})});
+  CHECK_THAT(html, Contains(">batch</text>") && Contains("retnet, 1024 tokens</text>"));
+  CHECK_THAT(html, !Contains("Time, bf16, batch"));
+}
+
+TEST_CASE("a single size has no line") {
+  const auto html = report_html({results_of({decoding_step(1024, 1, 10)})});
+  CHECK_THAT(html, Contains("Decoding") && !Contains("<figure>"));
+}
+
+TEST_CASE("names of curves are whole and stand above the chart as well") {
+  auto results = study();
+  const std::string name = "a_model_with_a_name_of_thirty_letters";
+  for (auto& cell : results.cells) {
+    if (cell.model == "vir_s") cell.model = name;
+  }
+  const auto html = report_html({results});
+  const std::regex label("<text x=\"([0-9.]+)\"[^>]*>" + name + "</text>");
+  std::smatch found;
+  REQUIRE(std::regex_search(html, found, label));
+  CHECK(std::stod(found[1]) + 7 * static_cast<double>(name.size()) < 720);
+  CHECK_THAT(html, Contains("class=\"s0\">" + name + "</span>"));
 }
 
 TEST_CASE("names cannot become mark-up") {
@@ -96,6 +128,7 @@ TEST_CASE("three hundred profiled cells stay below a megabyte") {
 TEST_CASE("ticks of a logarithmic axis") {
   CHECK(log_ticks(1, 10) == std::vector<double>{1, 2, 5, 10, 20});
   CHECK(log_ticks(30, 400) == std::vector<double>{20, 50, 100, 200, 500});
+  CHECK(log_ticks(19, 32) == std::vector<double>{10, 15, 20, 30, 40, 50, 60});
   CHECK(log_ticks(0.9, 20'000) == std::vector<double>{1, 10, 100, 1000, 10'000});
 }
 
