@@ -70,7 +70,7 @@ Varying varying(const std::vector<const Cell*>& cells) {
 std::string label_of(const Cell& cell, const Varying& shown) {
   auto label = shown.runtime ? cell.runtime + " " + cell.model : cell.model;
   if (shown.form && !cell.form.empty()) label += " " + cell.form;
-  if (shown.precision) label += " " + cell.precision;
+  if (shown.precision && !cell.precision.empty()) label += " " + cell.precision;
   if (shown.batch) label += " batch " + std::to_string(cell.batch);
   if (shown.instances) label += " x " + std::to_string(cell.instances);
   return label;

@@ -54,6 +54,16 @@ struct Bar {
 /// Horizontal bars of equal length, cut in proportion; parts of one name have one colour, given by `order`.
 std::string stacked_bars(const std::string& title, const std::vector<Bar>& bars, const std::vector<std::string>& order);
 
+/// A value in a bar chart.
+struct Amount {
+  std::string label;
+  std::string text;  ///< written behind the bar
+  int colour = 0;
+  double value = 0;
+};
+/// Horizontal bars as long as their values.
+std::string bars(const std::string& title, const std::vector<Amount>& amounts);
+
 /// An operation in a roofline chart.
 struct RooflinePoint {
   std::string label;

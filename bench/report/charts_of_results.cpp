@@ -3,27 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <map>
-#include <set>
 
 #include <bench/report/chart.h>
 #include <bench/report/format.h>
-#include <retention/base/op_profile.h>
+#include <bench/report/groups.h>
+#include <bench/report/profile_figures.h>
 
 namespace retentive::bench {
 namespace {
 
 using Value = std::function<Point(const Cell&)>;
-
-double size_of(const Cell& cell) {
-  return cell.height > 0 ? std::sqrt(static_cast<double>(cell.height * cell.width)) : static_cast<double>(cell.tokens);
-}
-
-std::string place_of(const Cell& cell) {
-  return cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
-}
-
-std::string batch_text(const Cell& cell) { return cell.batch > 1 ? ", batch " + std::to_string(cell.batch) : ""; }
 
 Point plain(const Cell& cell, double y, const char* unit) {
   return {.x = size_of(cell),
@@ -42,67 +31,15 @@ Point time_of(const Cell& cell) {
   return point;
 }
 
-/// A series and its colour, which is the same in every chart of a task.
-struct Coloured {
-  const Series* series;
-  int colour;
-};
-
-/// Series that share charts.
-struct Group {
-  std::string name;
-  std::vector<Coloured> series;
-  bool by_batch = false;
-};
-
-// Precisions and batches have charts of their own.
-std::vector<Group> groups_of(const std::vector<Series>& series, bool by_batch) {
-  std::map<std::string, Group> groups;
-  std::vector<std::string> seen;
-  for (const auto& one : series) {
-    if (one.cells.empty()) continue;
-    auto found = std::ranges::find(seen, one.name);
-    if (found == seen.end()) found = seen.insert(seen.end(), one.name);
-    const auto name = one.front().precision + (by_batch ? "" : batch_text(one.front()));
-    auto& group = groups[name];
-    group.name = name;
-    group.by_batch = by_batch;
-    group.series.push_back({&one, static_cast<int>(found - seen.begin())});
-  }
-  std::vector<Group> list;
-  for (auto& [name, group] : groups) list.push_back(std::move(group));
-  return list;
-}
-
-bool more_batches_than_sizes(const std::vector<Series>& series) {
-  std::set<int64_t> batches;
-  std::set<double> sizes;
-  for (const auto& one : series) {
-    for (const auto* cell : one.cells) {
-      batches.insert(cell->batch);
-      sizes.insert(size_of(*cell));
+Figure time_bars(const std::vector<Group>& groups) {
+  std::vector<Amount> amounts;
+  for (const auto& group : groups) {
+    for (const auto& [series, colour] : group.series) {
+      const double ms = quartiles_of(*series->cells.front()).median;
+      amounts.push_back({.label = series->label, .text = format("%.4g ms", ms), .colour = colour, .value = ms});
     }
   }
-  return batches.size() > sizes.size();
-}
-
-// The same cells as series of one size each, by ascending batch.
-std::vector<Series> along_batches(const std::vector<Series>& series) {
-  std::vector<Series> turned;
-  for (const auto& one : series) {
-    for (const auto* cell : one.cells) {
-      const auto name = one.name + ", " + place_of(*cell);
-      auto found = std::ranges::find_if(turned, [&](const Series& known) {
-        return known.name == name && known.front().precision == cell->precision;
-      });
-      if (found == turned.end()) {
-        found = turned.insert(turned.end(), {.label = name, .name = name, .cells = {}, .skipped = {}});
-      }
-      found->cells.push_back(cell);
-    }
-  }
-  for (auto& one : turned) std::ranges::stable_sort(one.cells, {}, &Cell::batch);
-  return turned;
+  return {"Time", bars("Time", amounts)};
 }
 
 double at(const Series& series, double x) {
@@ -154,111 +91,17 @@ void mark_crossovers(const std::vector<Series>& all, const Group& group, LogChar
   }
 }
 
-// "linear", "masa", "retention chunkwise": what an operation is, without its shape.
-std::string kind_of(const std::string& name) {
-  std::string kind;
-  size_t begin = 0;
-  while (begin < name.size()) {
-    const auto end = std::min(name.find(' ', begin), name.size());
-    const auto word = name.substr(begin, end - begin);
-    if (word.find_first_of("0123456789>") != std::string::npos) break;
-    kind += (kind.empty() ? "" : " ") + word;
-    begin = end + 1;
-  }
-  return kind.empty() ? name : kind;
-}
-
-std::vector<OperationCost> operations_of(const Cell& cell) {
-  auto operations = cell.operations;
-  std::erase_if(operations, [](const OperationCost& operation) { return operation.name.starts_with(kStagePrefix); });
-  return operations;
-}
-
-Figure breakdown(const Group& group) {
-  constexpr size_t kShown = 7;
-  std::map<std::string, double> totals;
-  std::vector<std::pair<const Cell*, std::map<std::string, double>>> cells;
-  for (const auto& one : group.series) {
-    for (const auto* cell : {one.series->cells.front(), one.series->cells.back()}) {
-      if (cell->operations.empty() || (!cells.empty() && cells.back().first == cell)) continue;
-      auto& kinds = cells.emplace_back(cell, std::map<std::string, double>()).second;
-      double sum = 0;
-      for (const auto& operation : operations_of(*cell)) {
-        kinds[kind_of(operation.name)] += operation.milliseconds;
-        sum += operation.milliseconds;
-      }
-      kinds["between operations"] = std::max(0.0, quartiles_of(*cell).median - sum);
-      for (const auto& [kind, ms] : kinds) {
-        totals[kind] = std::max(totals[kind], ms / quartiles_of(*cell).median);
-      }
-    }
-  }
-  if (cells.empty()) return {};
-  std::vector<std::string> order;
-  for (const auto& [kind, total] : totals) order.push_back(kind);
-  std::ranges::stable_sort(order, std::ranges::greater{}, [&](const std::string& kind) { return totals[kind]; });
-  if (order.size() > kShown) order.resize(kShown);
-  order.push_back("other");
-  std::vector<Bar> bars;
-  for (const auto& [cell, kinds] : cells) {
-    Bar bar{.label = cell->model + (cell->form.empty() ? "" : " " + cell->form) + " " + place_of(*cell) +
-                     (group.by_batch ? batch_text(*cell) : ""),
-            .total = format("%.4g ms", quartiles_of(*cell).median),
-            .parts = {}};
-    double other = 0;
-    for (const auto& [kind, ms] : kinds) {
-      if (std::ranges::find(order, kind) == order.end()) other += ms;
-    }
-    for (const auto& kind : order) {
-      const auto found = kinds.find(kind);
-      if (found != kinds.end()) bar.parts.push_back({kind, found->second});
-    }
-    if (other > 0) bar.parts.push_back({"other", other});
-    bars.push_back(std::move(bar));
-  }
-  const auto title = "Where the time goes, " + group.name;
-  return {title, stacked_bars(title, bars, order),
-          group.by_batch ? "At the smallest and the largest batch of each."
-                         : "At the smallest and the largest size of each."};
-}
-
-Figure roofline_of(const Results& results, const Group& group) {
-  constexpr double kLeastShare = 0.005;
-  std::vector<RooflinePoint> points;
-  for (const auto& [series, colour] : group.series) {
-    const auto& cell = *series->cells.back();
-    const double total = quartiles_of(cell).median;
-    for (const auto& operation : operations_of(cell)) {
-      const double share = operation.milliseconds / total;
-      if (operation.gmacs <= 0 || operation.gigabytes <= 0 || share < kLeastShare) continue;
-      points.push_back({.label = cell.model + " " + operation.name,
-                        .colour = colour,
-                        .intensity = operation.gmacs / operation.gigabytes,
-                        .gmacs_per_s = 1e3 * operation.gmacs / operation.milliseconds,
-                        .share = share});
-    }
-  }
-  std::vector<Ceiling> ceilings;
-  const auto& precision = group.series.front().series->front().precision;
-  for (const auto& [type, peak] : results.peak_gmacs_per_s) {
-    if (type == precision) ceilings.push_back({"products in " + type + format(": %.0f GMAC/s", peak), peak});
-  }
-  if (points.empty() || ceilings.empty()) return {};
-  const auto title = "Roofline, " + group.name;
-  return {
-      title, roofline(title, points, ceilings, results.read_gb_per_s),
-      "At the largest size of each: every circle is an operation, as large as its share of the time. The lines are "
-      "what this machine reached in the same run: a packed product of 1024 x 1024 x 1024, and memory bandwidth times "
-      "intensity. Data that stays in caches lifts operations above the slanted line."};
-}
-
 }  // namespace
 
 std::vector<Figure> figures_of(const Results& results, const std::vector<Series>& series) {
-  const bool by_batch = more_batches_than_sizes(series);
-  const auto turned = by_batch ? along_batches(series) : std::vector<Series>();
+  constexpr size_t kLeastForLine = 3;
+  const auto sizes = distinct(series, size_of), batches = distinct(series, [](const Cell&cell) { return cell.batch; });
+  const bool by_batch = batches > sizes && batches >= kLeastForLine;
+  const auto turned = by_batch ? along_batches(series, sizes > 1) : std::vector<Series>();
+  const auto groups = groups_of(by_batch ? turned : series, by_batch);
   std::vector<Figure> figures;
-  for (const auto& group : groups_of(by_batch ? turned : series, by_batch)) {
+  if (sizes == 1 && !by_batch && series.size() > 1) figures.push_back(time_bars(groups));
+  for (const auto& group : groups) {
     const auto add = [&](const LogChart& chart, const std::string& caption = "") {
       if (chart.x_ticks.size() < 2) return;
       std::vector<Key> keys;

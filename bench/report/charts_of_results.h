@@ -22,7 +22,7 @@ struct Figure {
 
 /// Charts of the series of one task, one of each kind for every precision and batch: time, working memory, throughput,
 /// state; and where cells were profiled, time by kind of operation and the roofline. Results with more batches than
-/// sizes are drawn against the batch, one chart for every precision.
+/// sizes are drawn against the batch, one chart for every precision; a single size gives bars of times.
 std::vector<Figure> figures_of(const Results& results, const std::vector<Series>& series);
 
 }  // namespace retentive::bench

@@ -40,37 +40,46 @@ std::string sentence(const Series& series, const PowerLaw& law, const char* what
   return series.label + ": " + what + " grows as tokens to the power " + exponent_text(law);
 }
 
-// The fastest series among the cells with the fewest, or the most, tokens or pixels that all share.
-std::string fastest(const std::vector<Series>& series, bool largest) {
-  const Cell* best = nullptr;
-  const Series* of = nullptr;
-  const Cell* place = nullptr;
-  for (const auto& one : series) {
-    if (one.cells.empty()) continue;
-    const auto* cell = largest ? one.cells.back() : one.cells.front();
-    const auto size = [](const Cell& c) { return c.height > 0 ? c.height * c.width : c.tokens; };
-    if (place == nullptr || (largest ? size(*cell) > size(*place) : size(*cell) < size(*place))) place = cell;
-  }
-  if (place == nullptr) return "";
+struct Fastest {
+  const Series* series = nullptr;
+  const Cell* cell = nullptr;
+};
+
+// The fastest series at the size of `place`.
+Fastest fastest_at(const std::vector<Series>& series, const Cell& place) {
+  Fastest best;
   for (const auto& one : series) {
     for (const auto* cell : one.cells) {
-      const bool here = cell->height == place->height && cell->width == place->width &&
-                        (cell->height > 0 || cell->tokens == place->tokens);
-      if (!here || (best != nullptr && quartiles_of(*best).median <= quartiles_of(*cell).median)) continue;
-      best = cell;
-      of = &one;
+      const bool here = cell->height == place.height && cell->width == place.width &&
+                        (cell->height > 0 || cell->tokens == place.tokens);
+      if (!here || (best.cell != nullptr && quartiles_of(*best.cell).median <= quartiles_of(*cell).median)) continue;
+      best = {&one, cell};
     }
   }
-  const auto where =
-      best->height > 0 ? size_text(best->height, best->width) + " pixels" : std::to_string(best->tokens) + " tokens";
-  return "Fastest at " + where + ": " + of->label + format(", %.4g ms", quartiles_of(*best).median);
+  return best;
+}
+
+// Who is the fastest at the smallest and at the largest size, where there are several.
+std::vector<std::string> fastest(const std::vector<Series>& series) {
+  const auto size = [](const Cell* cell) { return cell->height > 0 ? cell->height * cell->width : cell->tokens; };
+  std::vector<const Cell*> cells;
+  for (const auto& one : series) cells.insert(cells.end(), one.cells.begin(), one.cells.end());
+  if (series.size() < 2 || cells.empty()) return {};
+  const auto [smallest, largest] = std::ranges::minmax_element(cells, {}, size);
+  if (size(*smallest) == size(*largest)) return {};
+  std::vector<std::string> lines;
+  for (const auto* place : {*smallest, *largest}) {
+    const auto where = place->height > 0 ? size_text(place->height, place->width) + " pixels"
+                                         : std::to_string(place->tokens) + " tokens";
+    const auto best = fastest_at(series, *place);
+    lines.push_back("Fastest at " + where + ": " + best.series->label +
+                    format(", %.4g ms", quartiles_of(*best.cell).median));
+  }
+  return lines;
 }
 
 std::string findings(const std::vector<Series>& series) {
-  std::vector<std::string> lines;
-  if (series.size() > 1) {
-    for (const bool largest : {false, true}) lines.push_back(fastest(series, largest));
-  }
+  auto lines = fastest(series);
   for (const auto& one : series) {
     const auto scaling = scaling_of(one);
     if (scaling.time) lines.push_back(sentence(one, *scaling.time, "time"));

@@ -69,6 +69,27 @@ std::string stacked_bars(const std::string& title, const std::vector<Bar>& bars,
   return svg.finish();
 }
 
+std::string bars(const std::string& title, const std::vector<Amount>& amounts) {
+  constexpr double kLetterWidth = 6.8, kRight = 78, kRow = 26;
+  size_t letters = 0;
+  double most = 0;
+  for (const auto& amount : amounts) {
+    letters = std::max(letters, amount.label.size());
+    most = std::max(most, amount.value);
+  }
+  const double left = 16 + kLetterWidth * static_cast<double>(letters);
+  Svg svg(kWidth, kRow * static_cast<double>(amounts.size()) + 8, title);
+  double y = 4;
+  for (const auto& amount : amounts) {
+    const double width = (kWidth - left - kRight) * amount.value / most;
+    svg.text(left - 8, y + 14, amount.label, "tick", "end");
+    svg.rectangle(left, y, width, kRow - 7, "fill s" + std::to_string(amount.colour % 8), amount.label);
+    svg.text(left + width + 8, y + 14, amount.text, "tick");
+    y += kRow;
+  }
+  return svg.finish();
+}
+
 std::string roofline(const std::string& title, const std::vector<RooflinePoint>& points,
                      const std::vector<Ceiling>& ceilings, double read_gb_per_s) {
   constexpr double kHeight = 420, kLeft = 62, kRight = 30, kTop = 34, kBottom = 48;

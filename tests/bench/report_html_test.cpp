@@ -85,9 +85,15 @@ TEST_CASE("more batches than sizes are drawn against the batch") {
   CHECK_THAT(html, !Contains("Time, bf16, batch"));
 }
 
-TEST_CASE("a single size has no line") {
-  const auto html = report_html({results_of({decoding_step(1024, 1, 10)})});
-  CHECK_THAT(html, Contains("Decoding") && !Contains("<figure>"));
+TEST_CASE("a single size gives bars as long as the times") {
+  const auto html = report_html({results_of({decoding_step(1024, 1, 10), decoding_step(1024, 8, 30)})});
+  CHECK_THAT(html, Contains("retnet batch 8</text>") && Contains("31.5 ms</text>") && !Contains("Fastest"));
+  const std::regex bar("<rect [^>]*width=\"([0-9.]+)\"");
+  std::vector<double> widths;
+  for (std::sregex_iterator it(html.begin(), html.end(), bar), end; it != end; ++it)
+    widths.push_back(std::stod((*it)[1]));
+  REQUIRE(widths.size() == 2);
+  CHECK_THAT(widths[1] / widths[0], Catch::Matchers::WithinAbs(3, 0.02));
 }
 
 TEST_CASE("names of curves are whole and stand above the chart as well") {
