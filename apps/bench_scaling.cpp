@@ -8,6 +8,7 @@
 #include <apps/image_size.h>
 #include <apps/interrupt.h>
 #include <bench/child.h>
+#include <bench/report/analysis.h>
 #include <bench/report/format.h>
 #include <bench/report/html.h>
 #include <bench/report/statistics.h>
@@ -53,9 +54,8 @@ void write_reports(const std::filesystem::path& folder, const std::vector<bench:
 }
 
 std::string line_of(const bench::Cell& cell) {
-  const auto size =
-      cell.height > 0 ? bench::size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
-  auto text = cell.model + (cell.form.empty() ? "" : " " + cell.form) + " " + cell.precision + " " + size + ": ";
+  auto text = cell.model + (cell.form.empty() ? "" : " " + cell.form) + " " + cell.precision + " " +
+              bench::place_of(cell) + ": ";
   if (!cell.ran()) return text + cell.skipped;
   return text + bench::format("%.1f ms, %.0f MB", bench::percentile(cell.times_ms, 0.5), cell.peak_rss_mb);
 }

@@ -9,6 +9,7 @@
 #include <bench/child.h>
 #include <bench/describe.h>
 #include <bench/joined.h>
+#include <bench/report/analysis.h>
 #include <bench/report/format.h>
 #include <bench/report/statistics.h>
 #include <models/registry.h>
@@ -100,8 +101,6 @@ bool holds(const Results& results, const Cell& cell) {
   });
 }
 
-double working_mb(const Cell& cell) { return std::max(0.0, cell.peak_rss_mb - cell.loaded_rss_mb); }
-
 // Why a cell shall not run; empty if it may.
 std::string foretold_fault(const Results& results, const Cell& cell, const ScalingOptions& options) {
   std::vector<const Cell*> series;
@@ -119,10 +118,6 @@ std::string foretold_fault(const Results& results, const Cell& cell, const Scali
   }
   if (gb > options.max_gb) return format("predicted to need %.1f GB, --max-mem is %.1f", gb, options.max_gb);
   return "";
-}
-
-std::string where_of(const Cell& cell) {
-  return cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
 }
 
 std::vector<std::string> arguments_of(const Cell& cell, const ScalingOptions& options) {
@@ -166,7 +161,7 @@ std::optional<Cell> measured(const Cell& cell, const ScalingOptions& options, co
     return ended;
   }
   if (run.exit_code != 0) {
-    throw StateError("[bench] " + cell.model + " at " + where_of(cell) + " failed with exit code " +
+    throw StateError("[bench] " + cell.model + " at " + place_of(cell) + " failed with exit code " +
                      std::to_string(run.exit_code) + "; what it said stands above");
   }
   const auto child = parse_results(run.out, "the measurement of " + cell.model);
@@ -185,9 +180,8 @@ std::string command_of(const ScalingOptions& options) {
   auto command = std::string("retentive bench scaling") + (options.training ? " --training" : "") + " --models " +
                  joined(options.models, [](const auto& model) { return model; });
   if (images)
-    command += " --sizes " + joined(options.sizes, [](const ImageSize& size) {
-                 return size.height == size.width ? std::to_string(size.height) : size_text(size.height, size.width);
-               });
+    command +=
+        " --sizes " + joined(options.sizes, [](const ImageSize& size) { return size_text(size.height, size.width); });
   if (text) command += " --tokens " + joined(options.tokens, number);
   return command + " --forms " + joined(options.forms, name) + " --precision " + joined(options.precisions, name) +
          " --batch " + std::to_string(options.batch) + " --threads " + std::to_string(options.threads) + " --warmup " +

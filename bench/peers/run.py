@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, folder: str) -> None:
     launcher = Launcher(args.binary, folder, args.timeout, args.memory_gb, progress, patience)
     link, binary = CoreLink(), Binary(args.binary, args.threads, args.timeout, progress)
     patience.wait()
-    document = binary.document(args.precisions, command_line(sys.argv[1:]), args.date)
+    document = binary.document(args.precisions[0], command_line(sys.argv[1:]), args.date)
     path = Path(args.json or f"{folder}/results.json")
     for index, (cell, contenders) in enumerate(cells, 1):
         progress(f"[{index}/{len(cells)}] {cell.title()}")

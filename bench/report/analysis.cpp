@@ -23,10 +23,6 @@ bool comparable(const Cell& a, const Cell& b) {
 }
 
 // Models cut images into tokens of different sizes: images are compared by their sides, text by its tokens.
-bool same_input(const Cell& a, const Cell& b) {
-  return a.height == b.height && a.width == b.width && (a.height > 0 || a.tokens == b.tokens);
-}
-
 std::vector<std::pair<const Cell*, const Cell*>> common(const Series& a, const Series& b) {
   std::vector<std::pair<const Cell*, const Cell*>> pairs;
   for (const auto* left : a.cells) {
@@ -80,6 +76,14 @@ std::string label_of(const Cell& cell, const Varying& shown) {
 
 Quartiles quartiles_of(const Cell& cell) {
   return {percentile(cell.times_ms, 0.25), percentile(cell.times_ms, 0.5), percentile(cell.times_ms, 0.75)};
+}
+
+bool same_input(const Cell& a, const Cell& b) {
+  return a.height == b.height && a.width == b.width && (a.height > 0 || a.tokens == b.tokens);
+}
+
+std::string place_of(const Cell& cell) {
+  return cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
 }
 
 double items_per_s(const Cell& cell) {

@@ -14,6 +14,10 @@ struct Quartiles {
   double q1 = 0, median = 0, q3 = 0;
 };
 RETENTIVE_API Quartiles quartiles_of(const Cell& cell);
+/// "224", "800x1344", "1024 tokens": the size of what a cell reads.
+RETENTIVE_API std::string place_of(const Cell& cell);
+/// Whether both read images of one size, or as many tokens of text.
+bool same_input(const Cell& a, const Cell& b);
 /// Images of a cell with images, tokens of any other, in a second; of a decoding step one token a sequence.
 RETENTIVE_API double items_per_s(const Cell& cell);
 /// "images" or "tokens".

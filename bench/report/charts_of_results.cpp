@@ -95,7 +95,8 @@ void mark_crossovers(const std::vector<Series>& all, const Group& group, LogChar
 
 std::vector<Figure> figures_of(const Results& results, const std::vector<Series>& series) {
   constexpr size_t kLeastForLine = 3;
-  const auto sizes = distinct(series, size_of), batches = distinct(series, [](const Cell&cell) { return cell.batch; });
+  const auto sizes = distinct(series, size_of);
+  const auto batches = distinct(series, [](const Cell& cell) { return cell.batch; });
   const bool by_batch = batches > sizes && batches >= kLeastForLine;
   const auto turned = by_batch ? along_batches(series, sizes > 1) : std::vector<Series>();
   const auto groups = groups_of(by_batch ? turned : series, by_batch);

@@ -4,16 +4,10 @@
 #include <cmath>
 #include <map>
 
-#include <bench/report/format.h>
-
 namespace retentive::bench {
 
 double size_of(const Cell& cell) {
   return cell.height > 0 ? std::sqrt(static_cast<double>(cell.height * cell.width)) : static_cast<double>(cell.tokens);
-}
-
-std::string place_of(const Cell& cell) {
-  return cell.height > 0 ? size_text(cell.height, cell.width) : std::to_string(cell.tokens) + " tokens";
 }
 
 std::string batch_text(const Cell& cell) { return cell.batch > 1 ? ", batch " + std::to_string(cell.batch) : ""; }

@@ -10,8 +10,6 @@ namespace retentive::bench {
 
 /// The side of images as large in pixels, or the tokens of text.
 double size_of(const Cell& cell);
-/// "224", "800x1344", "1024 tokens".
-std::string place_of(const Cell& cell);
 /// ", batch 8"; nothing for one.
 std::string batch_text(const Cell& cell);
 

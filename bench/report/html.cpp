@@ -50,9 +50,9 @@ Fastest fastest_at(const std::vector<Series>& series, const Cell& place) {
   Fastest best;
   for (const auto& one : series) {
     for (const auto* cell : one.cells) {
-      const bool here = cell->height == place.height && cell->width == place.width &&
-                        (cell->height > 0 || cell->tokens == place.tokens);
-      if (!here || (best.cell != nullptr && quartiles_of(*best.cell).median <= quartiles_of(*cell).median)) continue;
+      if (!same_input(*cell, place) ||
+          (best.cell != nullptr && quartiles_of(*best.cell).median <= quartiles_of(*cell).median))
+        continue;
       best = {&one, cell};
     }
   }
@@ -69,8 +69,7 @@ std::vector<std::string> fastest(const std::vector<Series>& series) {
   if (size(*smallest) == size(*largest)) return {};
   std::vector<std::string> lines;
   for (const auto* place : {*smallest, *largest}) {
-    const auto where = place->height > 0 ? size_text(place->height, place->width) + " pixels"
-                                         : std::to_string(place->tokens) + " tokens";
+    const auto where = place_of(*place) + (place->height > 0 ? " pixels" : "");
     const auto best = fastest_at(series, *place);
     lines.push_back("Fastest at " + where + ": " + best.series->label +
                     format(", %.4g ms", quartiles_of(*best.cell).median));

@@ -56,6 +56,15 @@ Table cells_table(const Results& results, const TaskWords& task) {
   return without_empty(std::move(table));
 }
 
+// The field of a row in the column of that name, which is added where it is not there.
+std::string& field(Table& table, size_t row, const std::string& column) {
+  const auto place = static_cast<size_t>(std::ranges::find(table.header, column) - table.header.begin());
+  if (place == table.header.size()) table.header.push_back(column);
+  auto& fields = table.rows[row];
+  fields.resize(std::max(fields.size(), place + 1), "-");
+  return fields[place];
+}
+
 // Rows are cells of ours, columns the peers.
 Table peers_table(const Results& results, const TaskWords& task) {
   Table table{.title = std::string(task.heading) + ". Times as fast as others",
@@ -68,12 +77,9 @@ Table peers_table(const Results& results, const TaskWords& task) {
       table.rows.push_back({cell->model, cell->form, cell->precision, size_of(*cell), std::to_string(cell->batch)});
       latest = cell;
     }
-    auto name = ">" + peer->runtime + " " + (peer->model == cell->model ? "" : peer->model + " ") + peer->precision;
-    if (std::ranges::find(table.header, name) == table.header.end()) table.header.push_back(name);
-    const auto column = std::ranges::find(table.header, name) - table.header.begin();
-    auto& row = table.rows.back();
-    row.resize(std::max(row.size(), static_cast<size_t>(column) + 1), "-");
-    row[static_cast<size_t>(column)] = format("%.2f", ratio);
+    const auto name =
+        ">" + peer->runtime + " " + (peer->model == cell->model ? "" : peer->model + " ") + peer->precision;
+    field(table, table.rows.size() - 1, name) = format("%.2f", ratio);
   }
   for (auto& row : table.rows) row.resize(table.header.size(), "-");
   return table.header.size() == fixed ? Table{.header = {}} : without_empty(std::move(table));
@@ -161,11 +167,8 @@ Table stages_table(const Results& results) {
     const auto name = ">" + cell.precision + " " + size_of(cell);
     for (const auto& operation : cell.operations) {
       if (!is_stage(operation)) continue;
-      auto column = std::ranges::find(table.header, name) - table.header.begin();
-      if (static_cast<size_t>(column) == table.header.size()) table.header.push_back(name);
-      auto& row = table.rows[row_of(cell.model, operation.name.substr(std::string_view(kStagePrefix).size()))];
-      row.resize(std::max(row.size(), static_cast<size_t>(column) + 1), "-");
-      row[static_cast<size_t>(column)] = number(operation.milliseconds);
+      const auto row = row_of(cell.model, operation.name.substr(std::string_view(kStagePrefix).size()));
+      field(table, row, name) = number(operation.milliseconds);
     }
   }
   for (auto& row : table.rows) row.resize(table.header.size(), "-");
@@ -240,9 +243,8 @@ std::string results_markdown(const Results& results) {
 
 std::string results_csv(const Results& results) {
   std::string text =
-      "task,runtime,model,mixer,form,precision,height,width,batch,instances,tokens,runs,median_ms,q1_ms,q3_ms,items_"
-      "per_s,"
-      "gmacs,gmacs_per_s,peak_share,bandwidth_share,state_mb,peak_rss_mb,working_mb,deviation,skipped\r\n";
+      "task,runtime,model,mixer,form,precision,height,width,batch,instances,tokens,runs,median_ms,q1_ms,q3_ms,"
+      "items_per_s,gmacs,gmacs_per_s,peak_share,bandwidth_share,state_mb,peak_rss_mb,working_mb,deviation,skipped\r\n";
   const auto value = [](double x) { return x == 0 ? std::string() : format("%.6g", x); };
   for (const auto& cell : results.cells) {
     for (const auto& field : {cell.task, cell.runtime, cell.model, cell.mixer, cell.form, cell.precision})

@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include <support/paths.h>
 #include <support/process.h>
 
 namespace retentive::testing {
 
 /// `retentive bench` with these arguments.
 inline ProcessResult bench(std::vector<std::string> arguments, const std::string& input = "") {
-  arguments.insert(arguments.begin(), {RETENTIVE_PROGRAM, "bench"});
+  arguments.insert(arguments.begin(), {program_path(), "bench"});
   return run_process(arguments, input);
 }
 

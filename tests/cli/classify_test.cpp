@@ -6,6 +6,7 @@
 #include <datasets/files.h>
 #include <datasets/image_io.h>
 #include <support/catch.h>
+#include <support/paths.h>
 
 namespace retentive::testing {
 namespace {
@@ -13,8 +14,8 @@ namespace {
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 
-const std::string kSamples = std::string(RETENTIVE_SOURCE_DIR) + "/assets/samples";
-const std::string kWeights = std::string(RETENTIVE_SOURCE_DIR) + "/assets/models/rmt_nano_digits.safetensors";
+const std::string kSamples = source_dir() + "/assets/samples";
+const std::string kWeights = source_dir() + "/assets/models/rmt_nano_digits.safetensors";
 
 std::vector<std::string> sample_paths() {
   std::vector<std::string> paths;

@@ -3,6 +3,7 @@
 #include <support/catch.h>
 #include <support/close.h>
 #include <support/fixture_file.h>
+#include <support/paths.h>
 
 namespace retentive::testing {
 namespace {
@@ -111,7 +112,7 @@ TEST_CASE("forward: random weights depend on the seed alone") {
 
 TEST_CASE("forward: the file says what it is when no flag does") {
   const TemporaryFolder folder;
-  const auto weights = std::string(RETENTIVE_SOURCE_DIR) + "/assets/models/rmt_nano_digits.safetensors";
+  const auto weights = source_dir() + "/assets/models/rmt_nano_digits.safetensors";
   write_arrays(folder / "in.safetensors", {image_array({3, 1, 28, 28})});
   const auto result = run_forward({"--weights", weights}, folder / "in.safetensors", folder / "out.safetensors");
   INFO(result.err);

@@ -4,13 +4,14 @@
 #include <string>
 #include <vector>
 
+#include <support/paths.h>
 #include <support/process.h>
 
 namespace retentive::testing {
 
 /// Runs the built `retentive` with these arguments.
 inline ProcessResult retentive_program(std::vector<std::string> arguments, const std::string& input = "") {
-  arguments.insert(arguments.begin(), RETENTIVE_PROGRAM);
+  arguments.insert(arguments.begin(), program_path());
   return run_process(arguments, input);
 }
 

@@ -5,6 +5,7 @@
 #include <support/catch.h>
 #include <support/close.h>
 #include <support/fixture_file.h>
+#include <support/paths.h>
 
 namespace retentive::testing {
 namespace {
@@ -80,7 +81,7 @@ TEST_CASE("convert, classify and models know the ViR family") {
   CHECK_THAT(refused.err, Contains("vir_s"));
 }
 
-const std::string kNano = std::string(RETENTIVE_SOURCE_DIR) + "/assets/models/vir_nano_digits.safetensors";
+const std::string kNano = source_dir() + "/assets/models/vir_nano_digits.safetensors";
 
 std::vector<nlohmann::json> records_of(const ProcessResult& result) {
   std::vector<nlohmann::json> records;

@@ -9,13 +9,14 @@
 #include <datasets/files.h>
 #include <datasets/image_io.h>
 #include <support/catch.h>
+#include <support/paths.h>
 
 namespace retentive::testing {
 namespace {
 
 using Catch::Matchers::Contains;
 
-const std::string kAssets = std::string(RETENTIVE_SOURCE_DIR) + "/assets/";
+const std::string kAssets = source_dir() + "/assets/";
 const std::string kDigit = kAssets + "samples/3_a.png";
 
 ProcessResult visualize(const TemporaryFolder& folder, std::vector<std::string> arguments) {

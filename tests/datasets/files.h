@@ -12,12 +12,13 @@
 #include <retention/base/error.h>
 #include <vision/structures.h>
 
+#include <support/paths.h>
 #include <nlohmann/json.hpp>
 
 namespace retentive::testing {
 
 inline std::filesystem::path image_fixture(const std::string& name) {
-  return std::filesystem::path(RETENTIVE_SOURCE_DIR) / "tests/fixtures/images" / name;
+  return std::filesystem::path(source_dir()) / "tests/fixtures/images" / name;
 }
 
 inline std::vector<uint8_t> read_bytes(const std::filesystem::path& path) {

@@ -1,4 +1,5 @@
 #include <formats/build.h>
+#include <support/paths.h>
 
 #include <unistd.h>
 
@@ -20,7 +21,7 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
 }
 
 std::filesystem::path fixture(const std::string& name) {
-  return std::filesystem::path(RETENTIVE_SOURCE_DIR) / "tests" / "fixtures" / name;
+  return std::filesystem::path(retentive::testing::source_dir()) / "tests" / "fixtures" / name;
 }
 
 std::string safetensors_image(const std::string& header, const std::string& data) {

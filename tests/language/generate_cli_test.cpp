@@ -6,6 +6,7 @@
 #include <models/registry.h>
 #include <models/test_files.h>
 #include <support/catch.h>
+#include <support/paths.h>
 #include <support/process.h>
 #include <nlohmann/json.hpp>
 
@@ -31,7 +32,7 @@ fs::path save_byte_model(const fs::path& path) {
 }
 
 ProcessResult generate(const fs::path& weights, std::vector<std::string> arguments) {
-  std::vector<std::string> all = {RETENTIVE_PROGRAM, "generate", "--weights", weights.string()};
+  std::vector<std::string> all = {program_path(), "generate", "--weights", weights.string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return run_process(all);
 }
@@ -137,8 +138,8 @@ TEST_CASE("perplexity of a text file", "[cli]") {
   const auto weights = save_byte_model(folder / "m.safetensors");
   std::ofstream(folder / "t.txt") << std::string(500, 'x');
   const auto run = [&](std::vector<std::string> more) {
-    std::vector<std::string> all = {RETENTIVE_PROGRAM, "perplexity",       "--weights",
-                                    weights.string(),  (folder / "t.txt"), "--json"};
+    std::vector<std::string> all = {program_path(),   "perplexity",       "--weights",
+                                    weights.string(), (folder / "t.txt"), "--json"};
     all.insert(all.end(), more.begin(), more.end());
     return Json::parse(run_process(all).out);
   };

@@ -6,6 +6,7 @@
 
 #include <models/test_files.h>
 #include <support/catch.h>
+#include <support/paths.h>
 #include <support/process.h>
 
 namespace retentive::testing {
@@ -16,7 +17,7 @@ using Catch::Matchers::StartsWith;
 using nlohmann::json;
 
 ProcessResult run(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), RETENTIVE_PROGRAM);
+  arguments.insert(arguments.begin(), program_path());
   return run_process(arguments);
 }
 

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <support/paths.h>
+
 namespace retentive::testing {
 
 /// The message of the `Error` that `call` throws; says so instead when it throws none or another type.
@@ -23,9 +25,7 @@ std::string message_of(Call&& call) {
   return "no exception";
 }
 
-inline std::string rmt_fixture(const std::string& name) {
-  return std::string(RETENTIVE_SOURCE_DIR) + "/tests/fixtures/rmt/" + name;
-}
+inline std::string rmt_fixture(const std::string& name) { return source_dir() + "/tests/fixtures/rmt/" + name; }
 
 inline std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -4,6 +4,7 @@
 #include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/classifier.h>
 #include <pipelines/helpers.h>
+#include <support/paths.h>
 #include <support/tensors.h>
 
 namespace retentive::testing {
@@ -202,8 +203,7 @@ TEST_CASE("Classifier by name: only built-in weights run") {
 TEST_CASE("The built-in model is an aligned digit classifier") {
   const auto bytes = models::find_builtin_weights("rmt_nano")->bytes;
   CHECK(reinterpret_cast<uintptr_t>(bytes.data()) % 64 == 0);
-  CHECK(bytes.size() ==
-        std::filesystem::file_size(std::string(RETENTIVE_SOURCE_DIR) + "/assets/models/rmt_nano_digits.safetensors"));
+  CHECK(bytes.size() == std::filesystem::file_size(source_dir() + "/assets/models/rmt_nano_digits.safetensors"));
   const auto classifier = Classifier::from_default();
   CHECK(classifier.model_name() == models::kDefaultClassifier);
   CHECK(classifier.labels() == std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"});

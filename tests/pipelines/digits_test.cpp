@@ -9,12 +9,13 @@
 #include <models/pipelines/classifier.h>
 #include <retention/nn/inference.h>
 #include <support/catch.h>
+#include <support/paths.h>
 #include <vision/vir.h>
 
 namespace retentive::testing {
 namespace {
 
-const std::filesystem::path kAssets = std::filesystem::path(RETENTIVE_SOURCE_DIR) / "assets";
+const std::filesystem::path kAssets = std::filesystem::path(source_dir()) / "assets";
 
 int64_t right_digits(Precision precision) {
   const datasets::Mnist digits(kAssets / "digits/t1k-images-idx3-ubyte.gz",

@@ -8,11 +8,12 @@
 #include <models/registry.h>
 #include <retention/nn/inference.h>
 #include <support/catch.h>
+#include <support/paths.h>
 
 namespace retentive::testing {
 namespace {
 
-const std::filesystem::path kScenes = std::filesystem::path(RETENTIVE_SOURCE_DIR) / "assets/scenes";
+const std::filesystem::path kScenes = std::filesystem::path(source_dir()) / "assets/scenes";
 
 TEST_CASE("the built-in detector finds the digits of the eight scenes, in every precision") {
   const auto truth = datasets::read_coco(kScenes / "scenes.json");

@@ -10,11 +10,12 @@
 #include <models/pipelines/generator.h>
 #include <models/registry.h>
 #include <support/catch.h>
+#include <support/paths.h>
 
 namespace retentive::testing {
 namespace {
 
-const std::filesystem::path kAssets = std::filesystem::path(RETENTIVE_SOURCE_DIR) / "assets";
+const std::filesystem::path kAssets = std::filesystem::path(source_dir()) / "assets";
 
 // The three test plays, each a stream of its own.
 double test_bits_per_byte(Precision precision, size_t most_bytes = std::string::npos) {

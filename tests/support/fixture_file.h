@@ -6,13 +6,12 @@
 #include <vector>
 
 #include <models/formats/safetensors.h>
+#include <support/paths.h>
 #include <nlohmann/json.hpp>
 
 namespace retentive::testing {
 
-inline std::string fixture_path(const std::string& name) {
-  return std::string(RETENTIVE_SOURCE_DIR) + "/tests/fixtures/" + name;
-}
+inline std::string fixture_path(const std::string& name) { return source_dir() + "/tests/fixtures/" + name; }
 
 inline nlohmann::json read_fixture_json(const std::string& name) {
   std::ifstream in(fixture_path(name));

@@ -3,6 +3,7 @@
 #include <support/process.h>
 #include <training/synthetic.h>
 
+#include <support/paths.h>
 #include <nlohmann/json.hpp>
 
 namespace retentive {
@@ -15,7 +16,7 @@ using testing::synthetic_run;
 using testing::TemporaryFolder;
 
 ProcessResult program(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), RETENTIVE_PROGRAM);
+  arguments.insert(arguments.begin(), testing::program_path());
   return testing::run_process(arguments);
 }
 
@@ -166,7 +167,7 @@ TEST_CASE("an interrupt at any time saves the run, which goes on", "[cli]") {
                                             {"sequence_length", 512}}},
                                           {"schedule", {{"epochs", 1000}}},
                                           {"run", {{"output_dir", folder / "out"}, {"batch_size", 12}}}};
-  std::vector<std::string> train = {RETENTIVE_PROGRAM, "train", "--config", config};
+  std::vector<std::string> train = {testing::program_path(), "train", "--config", config};
   for (int round = 0; round < 5; ++round) {
     const auto stopped = testing::run_process(train, "", std::chrono::milliseconds(1500 + 37 * round));
     INFO("round " << round << ": " << stopped.err);

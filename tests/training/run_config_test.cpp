@@ -7,6 +7,7 @@
 #include <models/training/data.h>
 #include <models/training/run_config.h>
 #include <retention/base/error.h>
+#include <support/paths.h>
 
 namespace retentive::models {
 namespace {
@@ -125,7 +126,7 @@ TEST_CASE("the difference between two runs is named, free fields do not count", 
 }
 
 TEST_CASE("the shipped configurations are valid", "[run_config]") {
-  const std::filesystem::path folder = std::string(RETENTIVE_SOURCE_DIR) + "/configs";
+  const std::filesystem::path folder = testing::source_dir() + "/configs";
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (entry.is_directory()) continue;
     INFO(entry.path());
