@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-readonly format_version=14 max_lines=300
+readonly format_version=14 max_lines=500
 
 usage() {
   cat <<END
