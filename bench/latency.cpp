@@ -118,7 +118,8 @@ std::map<std::string, OpProfile::Row> LatencyBench::profile(int repetitions) {
 
 double LatencyBench::macs() {
   if (backbone_ != nullptr) {
-    return static_cast<double>(options_.batch) * static_cast<double>(backbone_->macs(options_.height, options_.width));
+    const auto image = backbone_->useful_macs(options_.height, options_.width);
+    return static_cast<double>(options_.batch) * static_cast<double>(image);
   }
   double giga = 0;
   for (const auto& [operation, row] : profile(1)) giga += row.gmacs;

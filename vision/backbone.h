@@ -68,8 +68,11 @@ class RETENTIVE_API BackboneImpl : public torch::nn::Module {
   virtual std::vector<ShapeSpec> output_shape(int64_t height, int64_t width) const = 0;
 
   /// Multiply-accumulates of one forward pass of one `height` x `width` image: convolutions, linear maps and attention
-  /// products.
+  /// products, those among them that a causal mask makes 0, as tables of models count.
   virtual int64_t macs(int64_t height, int64_t width) const = 0;
+
+  /// `macs` without masked products: the work of which shares of a processor's peak are taken.
+  virtual int64_t useful_macs(int64_t height, int64_t width) const { return macs(height, width); }
 
   /// Input sides need to be multiples of this; 1 = any size works.
   virtual int64_t size_divisibility() const = 0;

@@ -9,6 +9,7 @@
 
 #include <retention/base/export.h>
 #include <retention/base/form.h>
+#include <retention/base/retention_cost.h>
 #include <retention/nn/drop_path.h>
 #include <retention/nn/groups.h>
 #include <vision/backbone.h>
@@ -110,6 +111,7 @@ class RETENTIVE_API RmtImpl : public BackboneImpl, public nn::Preparable {
   std::vector<FeatureInfo> feature_info() const override;
   std::vector<ShapeSpec> output_shape(int64_t height, int64_t width) const override;
   int64_t macs(int64_t height, int64_t width) const override;
+  int64_t useful_macs(int64_t height, int64_t width) const override;
   int64_t size_divisibility() const override { return 1; }
   void reset_classifier(int64_t num_classes, at::Generator generator) override;
   void initialize(at::Generator generator) override;
@@ -133,6 +135,7 @@ class RETENTIVE_API RmtImpl : public BackboneImpl, public nn::Preparable {
   const RmtConfig& config() const { return config_; }
 
  private:
+  int64_t count_macs(int64_t height, int64_t width, MaskedProducts masked) const;
   torch::Tensor run_stem(const torch::Tensor& image);
   torch::Tensor run_stages(torch::Tensor x);
   torch::Tensor pool(const torch::Tensor& tokens);

@@ -1,5 +1,5 @@
+#include <retention/base/retention_cost.h>
 #include <retention/ops/retention.h>
-#include <vision/retention_macs.h>
 #include <vision/rmt.h>
 #include <vision/scan_retention.h>
 
@@ -14,31 +14,39 @@ int64_t stem_macs(const RmtConfig& config, int64_t height, int64_t width) {
   return 9 * (at_half * half * (config.in_channels + half) + at_quarter * out * (half + out));
 }
 
-int64_t mixer_macs(const RmtConfig& config, size_t stage, const ShapeSpec& map, Form form) {
+int64_t mixer_macs(const RmtConfig& config, size_t stage, const ShapeSpec& map, Form form, MaskedProducts masked) {
   const int64_t tokens = map.height * map.width, heads = config.num_heads[stage];
   if (config.mixer == RmtMixer::retention) {
-    const auto chunk = RetentionOptions{}.chunk;
-    return heads * retention_macs(tokens, map.channels / heads, ScanRetentionImpl::resolve(form, tokens), chunk);
+    const int64_t dim = map.channels / heads, chunk = retention_chunk(RetentionOptions{}.chunk, dim, dim);
+    return heads * retention_macs({tokens, dim, dim, chunk}, ScanRetentionImpl::resolve(form, tokens), masked);
   }
   const int64_t keys = config.decomposed[stage] ? map.height + map.width : tokens;
   return 2 * tokens * keys * map.channels;
 }
 
 // One block on a map: CPE, projections, LCE, attention, feed-forward.
-int64_t block_macs(const RmtConfig& config, size_t stage, const ShapeSpec& map, Form form) {
+int64_t block_macs(const RmtConfig& config, size_t stage, const ShapeSpec& map, Form form, MaskedProducts masked) {
   const int64_t tokens = map.height * map.width, channels = map.channels;
   const auto hidden = static_cast<int64_t>(config.mlp_ratios[stage] * static_cast<double>(channels));
   const int64_t per_token = 9 * channels + 4 * channels * channels + 25 * channels + 2 * hidden * channels + 9 * hidden;
-  return tokens * per_token + mixer_macs(config, stage, map, form);
+  return tokens * per_token + mixer_macs(config, stage, map, form, masked);
 }
 
 }  // namespace
 
 int64_t RmtImpl::macs(int64_t height, int64_t width) const {
+  return count_macs(height, width, MaskedProducts::counted);
+}
+
+int64_t RmtImpl::useful_macs(int64_t height, int64_t width) const {
+  return count_macs(height, width, MaskedProducts::left_out);
+}
+
+int64_t RmtImpl::count_macs(int64_t height, int64_t width, MaskedProducts masked) const {
   int64_t total = stem_macs(config_, height, width);
   const auto shapes = output_shape(height, width);
   for (size_t s = 0; s < shapes.size(); ++s) {
-    total += config_.depths[s] * block_macs(config_, s, shapes[s], form_);
+    total += config_.depths[s] * block_macs(config_, s, shapes[s], form_, masked);
     if (s > 0) total += shapes[s].height * shapes[s].width * 9 * shapes[s - 1].channels * shapes[s].channels;
   }
   if (config_.head == RmtHead::none) return total;

@@ -10,6 +10,7 @@
 
 #include <retention/base/export.h>
 #include <retention/base/form.h>
+#include <retention/base/retention_cost.h>
 #include <retention/nn/sequence.h>
 #include <vision/backbone.h>
 #include <vision/grid_positions.h>
@@ -97,6 +98,7 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
   std::vector<ShapeSpec> output_shape(int64_t height, int64_t width) const override;
   int64_t macs(int64_t height, int64_t width) const override { return macs(height, width, call_); }
   int64_t macs(int64_t height, int64_t width, const VirCall& call) const;
+  int64_t useful_macs(int64_t height, int64_t width) const override;
   int64_t size_divisibility() const override { return 1; }
   void reset_classifier(int64_t num_classes, at::Generator generator) override;
   void initialize(at::Generator generator) override;
@@ -126,6 +128,7 @@ class RETENTIVE_API VirImpl : public BackboneImpl, public nn::Preparable {
 
   friend class VirStream;
 
+  int64_t count_macs(int64_t height, int64_t width, const VirCall& call, MaskedProducts masked) const;
   Sequence sequence_of(const torch::Tensor& image, const VirCall& call) const;
   Sequence sequence_of(int64_t height, int64_t width, at::ScalarType type, const VirCall& call) const;
   torch::Tensor embed(const Sequence& sequence, int64_t begin, int64_t end);

@@ -1,7 +1,7 @@
 #include <string>
 
 #include <retention/base/error.h>
-#include <vision/retention_macs.h>
+#include <retention/base/retention_cost.h>
 #include <vision/vir.h>
 
 namespace retentive::vision {
@@ -12,11 +12,12 @@ constexpr int64_t kAutoParallelTokens = 512;
 constexpr int64_t kChunk = 512;
 constexpr int64_t kGridChunk = 256;
 
-// Products of one head of retention besides its linear maps, see retention/ops/{retention,grid_retention}.h. As in the
-// tables of ViT and ViR, products with weights of 0 count.
-int64_t mixer_macs(const VirConfig& config, int64_t tokens, int64_t width, Form form, int64_t chunk) {
+// Products of one head of retention besides its linear maps, see retention/ops/{retention,grid_retention}.h.
+int64_t mixer_macs(const VirConfig& config, int64_t tokens, int64_t width, Form form, int64_t chunk,
+                   MaskedProducts masked) {
   const int64_t dim = config.head_dim();
-  const auto total = retention_macs(tokens, dim, form, chunk);
+  const auto worked_on = config.decay_dims == 1 ? retention_chunk(chunk, dim, dim) : chunk;
+  const auto total = retention_macs({tokens, dim, dim, worked_on}, form, masked);
   if (config.decay_dims == 1 || form != Form::chunkwise) return total;
   return total + (tokens + chunk - 1) / chunk * width * width * dim * dim;
 }
@@ -69,11 +70,20 @@ std::vector<ShapeSpec> VirImpl::output_shape(int64_t height, int64_t width) cons
 }
 
 int64_t VirImpl::macs(int64_t height, int64_t width, const VirCall& call) const {
+  return count_macs(height, width, call, MaskedProducts::counted);
+}
+
+int64_t VirImpl::useful_macs(int64_t height, int64_t width) const {
+  const bool causal = config_.mixer == MixerKind::retention && config_.decay_dims == 1 && !config_.release_softmax;
+  return count_macs(height, width, call_, causal ? MaskedProducts::left_out : MaskedProducts::counted);
+}
+
+int64_t VirImpl::count_macs(int64_t height, int64_t width, const VirCall& call, MaskedProducts masked) const {
   const auto grid = config_.grid(height, width);
   const int64_t patches = grid[0] * grid[1], count = patches + 1, dim = config_.dim;
   const auto form = resolve(call.form, count);
   const auto block = count * (4 * dim * dim + 2 * dim * config_.mlp_dim()) +
-                     config_.num_heads * mixer_macs(config_, count, grid[1], form, chunk_of(call, grid[1]));
+                     config_.num_heads * mixer_macs(config_, count, grid[1], form, chunk_of(call, grid[1]), masked);
   const auto pixels = config_.in_channels * config_.patch_size * config_.patch_size;
   return patches * pixels * dim + config_.depth * block + dim * config_.num_classes;
 }

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <retention/base/parallel_for.h>
 #include <retention/kernels/activation.h>
 #include <retention/kernels/simd/gelu.h>
@@ -13,7 +11,7 @@ constexpr int64_t kTask = 4096;
 template <class F>
 void for_each_share(int64_t count, int threads, F&& fn) {
   parallel_for((count + kTask - 1) / kTask, threads,
-               [&](int64_t begin, int64_t end, int) { fn(begin * kTask, std::min(end * kTask, count)); });
+               [&](int64_t begin, int64_t end, int) { fn(begin * kTask, smaller(end * kTask, count)); });
 }
 
 template <class Function, class T>

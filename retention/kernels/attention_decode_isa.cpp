@@ -22,7 +22,7 @@ struct TokenStream {
   TokenStream(const T* first, int64_t token_stride, int64_t channels)
       : data(first), stride(token_stride), dim(channels) {
     const auto row_bytes = channels * static_cast<int64_t>(sizeof(T));
-    ahead = std::max<int64_t>(kAheadBytes / row_bytes, kRows) * stride;
+    ahead = larger(kAheadBytes / row_bytes, kRows) * stride;
   }
 
   void ask(const T* at) const { _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0); }
@@ -36,7 +36,7 @@ class DecodePart {
       : p_(call.problem),
         plan_(plan),
         first_(part * kDecodePart),
-        count_(std::min(kDecodePart, p_.keys - first_)),
+        count_(smaller(kDecodePart, p_.keys - first_)),
         keys_(call.tensors.k.at(pair / p_.heads, pair % p_.heads, first_), call.tensors.k.token_stride, p_.key_dim),
         values_(call.tensors.v.at(pair / p_.heads, pair % p_.heads, first_), call.tensors.v.token_stride, p_.value_dim),
         partials_(call.workspace + (pair * plan.parts + part) * p_.queries * plan.partial) {}
@@ -59,7 +59,7 @@ class DecodePart {
 
  private:
   /// Keys of the part that query i sees.
-  int64_t seen(int64_t i) const { return std::clamp<int64_t>(p_.keys - p_.queries + i + 1 - first_, 0, count_); }
+  int64_t seen(int64_t i) const { return clamped(p_.keys - p_.queries + i + 1 - first_, 0, count_); }
 
   /// Scores of `together` queries with the kRows keys from t on; past the last the last key's.
   template <int together>
@@ -71,7 +71,7 @@ class DecodePart {
     Floats sums[together][kRows];
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      const T* const key = keys.data + std::min(t + r, last) * keys.stride;
+      const T* const key = keys.data + smaller(t + r, last) * keys.stride;
 #pragma GCC unroll 4
       for (int q = 0; q < together; ++q) sums[q][r] = zero();
       for_each_vector(keys.dim, [&](int64_t c, int64_t n) {
@@ -160,7 +160,7 @@ void join_parts(const AttentionDecodeProblem& p, const AttentionDecodePlan& plan
   const int64_t step = p.queries * plan.partial;
   float most = kLowest;
   for (int64_t part = 0; part < plan.parts; ++part) {
-    most = std::max(most, partials[part * step + plan.value_width]);
+    most = larger(most, partials[part * step + plan.value_width]);
   }
   Floats total = zero();
   for (int64_t part = 0; part < plan.parts; ++part) {
@@ -184,7 +184,7 @@ void decode(const AttentionDecodeCall<T>& call) {
   const AttentionDecodeProblem& p = call.problem;
   const AttentionDecodePlan plan(p, call.threads);
   const int64_t pairs = p.rows * p.heads, elements = pairs * p.keys * (p.key_dim + p.value_dim);
-  const auto threads = static_cast<int>(std::min<int64_t>(call.threads, elements / kThreadElements + 1));
+  const auto threads = static_cast<int>(smaller(call.threads, elements / kThreadElements + 1));
   parallel_for(pairs * plan.parts, threads, [&](int64_t begin, int64_t end, int worker) {
     float* const queries = call.workspace + plan.queries + worker * p.queries * plan.key_width;
     for (int64_t task = begin; task < end; ++task) {

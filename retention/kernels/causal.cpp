@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <retention/base/retention_cost.h>
 #include <retention/kernels/causal.h>
 #include <retention/kernels/causal_plan.h>
 
@@ -42,11 +43,12 @@ bool call(Entry<T, Out> run, const CausalProblem& p, const CausalTensors<T, Out>
 const char* causal_implementation(std::vector<Declined>* declined) { return choose(kNames, declined); }
 
 int64_t retention_parallel_workspace_bytes(const CausalProblem& p, int threads) {
-  return thread_bytes(CausalScratch(p.key_dim, p.value_dim, kCausalMostChunk).floats, threads);
+  return thread_bytes(CausalScratch(p.key_dim, p.value_dim, kMostRetentionChunk).floats, threads);
 }
 
 int64_t retention_chunkwise_workspace_bytes(const CausalProblem& p, int threads) {
-  return thread_bytes(CausalScratch(p.key_dim, p.value_dim, causal_chunk(p)).floats, threads);
+  return thread_bytes(CausalScratch(p.key_dim, p.value_dim, retention_chunk(p.chunk, p.key_dim, p.value_dim)).floats,
+                      threads);
 }
 
 int64_t retention_recurrent_workspace_bytes(const CausalProblem& p, int threads) {
@@ -64,7 +66,9 @@ template <class T, class Out>
 bool retention_chunkwise(const CausalProblem& p, const CausalTensors<T, Out>& tensors,
                          const CausalStates<float>& states, void* workspace, int threads) {
   static const auto run = choose(kChunkwise<T, Out>);
-  return call(run, p, tensors, states, workspace, threads);
+  auto settled = p;
+  settled.chunk = retention_chunk(p.chunk, p.key_dim, p.value_dim);
+  return call(run, settled, tensors, states, workspace, threads);
 }
 
 template <class T, class Out>

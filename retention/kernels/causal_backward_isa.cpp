@@ -101,7 +101,7 @@ class HeadGradients {
 
 // Works through one of the three retentions of all heads.
 void run_all(const CausalBackwardCall& call, int64_t columns, Head (HeadGradients::*part)() const) {
-  const int64_t strips = strips_of(columns), chunk = causal_chunk(call.problem);
+  const int64_t strips = strips_of(columns), chunk = call.problem.chunk;
   const int64_t scratch = causal_backward_floats(call.problem);
   ColumnTasks(call.problem, strips, strips, call.threads).run([&](const ColumnTask& task, int64_t worker) {
     const Head head = (HeadGradients(call, task.sequence, task.head).*part)();

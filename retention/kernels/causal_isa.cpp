@@ -34,11 +34,11 @@ HeadRetention<T, Out> head_of(const CausalCall<T, Out>& call, int64_t sequence, 
 template <class T, class Out>
 void chunkwise(const CausalCall<T, Out>& call) {
   const CausalProblem& p = call.problem;
-  const int64_t chunk = causal_chunk(p), scratch = CausalScratch(p.key_dim, p.value_dim, chunk).floats;
+  const int64_t scratch = CausalScratch(p.key_dim, p.value_dim, p.chunk).floats;
   const int64_t strips = strips_of(p.value_dim);
   ColumnTasks(p, strips, strips, call.threads).run([&](const ColumnTask& task, int64_t worker) {
     const auto head = head_of(call, task.sequence, task.head);
-    ChunkwiseHead<T, Out>(head, chunk, task.first, task.count, call.workspace + worker * scratch).run();
+    ChunkwiseHead<T, Out>(head, p.chunk, task.first, task.count, call.workspace + worker * scratch).run();
   });
 }
 
@@ -46,7 +46,7 @@ void chunkwise(const CausalCall<T, Out>& call) {
 template <class F>
 void for_each_block(const CausalProblem& p, int threads, F&& fn) {
   const auto blocks = [&](int64_t sequence) {
-    return (p.sequences[sequence].end - p.sequences[sequence].begin + kCausalMostChunk - 1) / kCausalMostChunk;
+    return (p.sequences[sequence].end - p.sequences[sequence].begin + kMostRetentionChunk - 1) / kMostRetentionChunk;
   };
   int64_t most = 0;
   for (int64_t s = 0; s < p.sequence_count; ++s) most = larger(most, blocks(s));
@@ -64,7 +64,7 @@ void for_each_block(const CausalProblem& p, int threads, F&& fn) {
 template <class T, class Out>
 void parallel(const CausalCall<T, Out>& call) {
   const CausalProblem& p = call.problem;
-  const int64_t scratch = CausalScratch(p.key_dim, p.value_dim, kCausalMostChunk).floats;
+  const int64_t scratch = CausalScratch(p.key_dim, p.value_dim, kMostRetentionChunk).floats;
   for_each_block(p, call.threads, [&](int64_t sequence, int64_t head, int64_t block, int64_t worker) {
     ParallelBlock<T, Out>(head_of(call, sequence, head), block, call.workspace + worker * scratch).run();
   });
@@ -74,7 +74,7 @@ void parallel(const CausalCall<T, Out>& call) {
     auto head = head_of(call, task.sequence, task.head);
     head.out.data = nullptr;
     float* const workspace = call.workspace + worker * scratch;
-    ChunkwiseHead<T, Out>(head, kCausalMostChunk, task.first, task.count, workspace).run();
+    ChunkwiseHead<T, Out>(head, kMostRetentionChunk, task.first, task.count, workspace).run();
   });
 }
 

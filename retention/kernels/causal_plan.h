@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include <retention/base/retention_cost.h>
 #include <retention/kernels/causal_reference.h>
 
 namespace retentive::retention {
@@ -12,19 +13,8 @@ namespace {
 
 // The widest vector of any instruction set.
 constexpr int64_t kCausalLanes = 16;
-// The most tokens that are worked on at a time.
-constexpr int64_t kCausalMostChunk = 128;
 
 constexpr int64_t causal_round_up(int64_t value) { return (value + kCausalLanes - 1) / kCausalLanes * kCausalLanes; }
-constexpr int64_t causal_larger(int64_t a, int64_t b) { return a > b ? a : b; }
-constexpr int64_t causal_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// Tokens of a chunk: the caller's, or the measured best where the choice is left or the chunk too long. Small states
-// are cheap to update, so that more time goes into the chunk's own scores.
-inline int64_t causal_chunk(const CausalProblem& p) {
-  if (p.chunk >= 1 && p.chunk <= kCausalMostChunk) return p.chunk;
-  return p.key_dim * p.value_dim <= 128 * 128 ? 32 : 64;
-}
 
 // Offsets into the workspace of a thread, in floats, for tiles of `chunk` tokens.
 struct CausalScratch {
@@ -55,11 +45,11 @@ struct CausalScratch {
   }
 };
 
-// Floats of workspace that a thread needs for gradients, whose states lie one way and the other.
+// Floats of workspace that a thread needs for gradients, whose states lie one way and the other; p.chunk is settled.
 inline int64_t causal_backward_floats(const CausalProblem& p) {
-  const int64_t chunk = causal_chunk(p);
-  return causal_larger(CausalScratch(p.key_dim, p.value_dim, chunk).floats,
-                       CausalScratch(p.value_dim, p.key_dim, chunk).floats);
+  const int64_t there = CausalScratch(p.key_dim, p.value_dim, p.chunk).floats;
+  const int64_t back = CausalScratch(p.value_dim, p.key_dim, p.chunk).floats;
+  return there < back ? back : there;
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ void run(const CpeNormProblem& p, const float* x, const CpeNormWeights& weights,
   const DepthwiseProblem conv{.batch = p.batch, .height = p.height, .width = p.width, .channels = p.channels};
   const DepthwiseCall<float> call{conv, x, weights.packed, weights.bias, nullptr, position};
   const Normaliser normaliser{p.channels, p.eps, true, weights.norm_weight, weights.norm_bias};
-  const int64_t row_bytes = std::min(p.width, kWidestBlock) * p.channels * static_cast<int64_t>(sizeof(float));
-  const int64_t rows = std::max<int64_t>(4, kBlockBytes / row_bytes);
+  const int64_t row_bytes = smaller(p.width, kWidestBlock) * p.channels * static_cast<int64_t>(sizeof(float));
+  const int64_t rows = larger(4, kBlockBytes / row_bytes);
   parallel_for(p.batch * p.height, threads, [&](int64_t begin, int64_t end, int) {
     Ring<3> ring;
     for_each_block(call.p, 1, rows, begin, end, [&](const Block& block) {

@@ -18,7 +18,7 @@ template <int K>
 struct Sums {
   alignas(64) float values[(K * K + 1) * kLanes];
 
-  void clear() { std::fill_n(values, (K * K + 1) * kLanes, 0.0f); }
+  void clear() { fill(values, values + (K * K + 1) * kLanes, 0.0f); }
   void accumulate(int tap, Floats x) { store(values + tap * kLanes, add(load(values + tap * kLanes), x)); }
 };
 
@@ -87,7 +87,7 @@ struct Backward {
         rows[tap] = inside ? ring.row(from, v) : kZeros;
       }
       const float* d = dy + token * call.p.channels + c;
-      const int64_t count = block.columns(), lanes = std::min<int64_t>(block.c1 - c, kLanes);
+      const int64_t count = block.columns(), lanes = smaller(block.c1 - c, kLanes);
       constexpr int kGroup = kRowsAtOnce<K>;
       int tap = 0;
       for (; tap + kGroup <= K; tap += kGroup) {
@@ -101,7 +101,7 @@ struct Backward {
 
   void add_to_gradients(const Block& block, Sums<K>* sums) const {
     for (int64_t c = block.c0, v = 0; c < block.c1; c += kLanes, ++v) {
-      for (int64_t i = 0; i < std::min<int64_t>(block.c1 - c, kLanes); ++i) {
+      for (int64_t i = 0; i < smaller(block.c1 - c, kLanes); ++i) {
         for (int tap = 0; tap < K * K; ++tap)
           dweight[tap * call.p.channels + c + i] += sums[v].values[tap * kLanes + i];
         if (dbias != nullptr) dbias[c + i] += sums[v].values[K * K * kLanes + i];
@@ -113,16 +113,17 @@ struct Backward {
   void channels(int64_t begin, int64_t end, const F& function) const {
     for (int tap = 0; tap < K * K; ++tap) {
       float* const row = dweight + tap * call.p.channels;
-      std::fill(row + begin, row + end, 0.0f);
+      fill(row + begin, row + end, 0.0f);
     }
-    if (dbias != nullptr) std::fill(dbias + begin, dbias + end, 0.0f);
+    if (dbias != nullptr) fill(dbias + begin, dbias + end, 0.0f);
     Ring<K> ring;
     Sums<K> sums[kRingVectors];
     for (int64_t image = 0; image < call.p.batch; ++image) {
       const Block whole{.image = image, .y1 = call.p.height, .c0 = begin, .c1 = end};
       for_each_strip(call.p, whole, [&](const Block& strip) {
         for_each_row(call, strip, function, ring, [&](const Block& part, int64_t y) {
-          if (y == 0) std::for_each_n(sums, part.vectors(), [](Sums<K>& sum) { sum.clear(); });
+          if (y == 0)
+            for (int64_t i = 0; i < part.vectors(); ++i) sums[i].clear();
           row(part, y, ring, sums);
           if (y + 1 == part.y1) add_to_gradients(part, sums);
         });
@@ -136,7 +137,7 @@ void run(const Backward<K>& backward, int threads) {
   const DepthwiseProblem& p = backward.call.p;
   // Shares of channels need no sum over threads.
   parallel_for(backward.call.vectors(), threads, [&](int64_t begin, int64_t end, int) {
-    backward.channels(begin * kLanes, std::min(end * kLanes, p.channels), F());
+    backward.channels(begin * kLanes, smaller(end * kLanes, p.channels), F());
   });
 }
 

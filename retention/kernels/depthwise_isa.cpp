@@ -9,7 +9,7 @@ template <int K, class F, class T>
 void convolve(const DepthwiseCall<T>& call, int threads) {
   // With few rows a share of channels costs less than the rows that neighbouring shares have in common.
   const int64_t rows = call.p.batch * call.p.height, vectors = call.vectors();
-  const int64_t chunks = rows >= 8 * threads ? 1 : std::clamp<int64_t>(threads, 1, std::max<int64_t>(vectors, 1));
+  const int64_t chunks = rows >= 8 * threads ? 1 : clamped(threads, 1, larger(vectors, 1));
   parallel_for(chunks * rows, threads, [&](int64_t begin, int64_t end, int) {
     Ring<K> ring;
     const F function;

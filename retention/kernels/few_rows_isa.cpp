@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <retention/base/parallel_for.h>
 #include <retention/kernels/few_rows.h>
 #include <retention/kernels/simd/linear_writer.h>
@@ -104,9 +102,9 @@ template <class Words>
 void sum_panel(int64_t rows, int64_t in, const char* x, const float* w, Sums& sums) {
   constexpr int64_t bytes = 4 / Words::kPack;
   const int64_t stride = in * bytes, whole = in / Words::kPack, rest = in % Words::kPack;
-  for (int64_t r = 0; r < rows; ++r) std::fill_n(sums[r], kPanelWidth, 0.0f);
+  for (int64_t r = 0; r < rows; ++r) fill(sums[r], sums[r] + kPanelWidth, 0.0f);
   for (int64_t k = 0; k < whole; k += kDepth) {
-    multiply_rows<Words>(rows, sums, x + k * 4, stride, w + k * kPanelWidth, std::min(kDepth, whole - k));
+    multiply_rows<Words>(rows, sums, x + k * 4, stride, w + k * kPanelWidth, smaller(kDepth, whole - k));
   }
   if (rest == 0) return;
   char last[kFewRows][4] = {};  // the weights beyond are zeros, but a zero times NaN is not
@@ -122,7 +120,7 @@ void for_each_panel(const FewRowsProblem& p, const void* x, int threads, const F
     alignas(64) Sums sums;
     for (int64_t panel = begin; panel < end; ++panel) {
       sum_panel<Words>(p.rows, w.in, static_cast<const char*>(x), w.words + panel * w.panel_stride, sums);
-      finish(sums, panel * kPanelWidth, std::min((panel + 1) * kPanelWidth, w.out));
+      finish(sums, panel * kPanelWidth, smaller((panel + 1) * kPanelWidth, w.out));
     }
   });
 }

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <retention/base/parallel_for.h>
 #include <retention/kernels/int4.h>
 #include <retention/kernels/int4_fit.h>
@@ -29,10 +27,10 @@ struct Inputs {
 
   void quantise_row(const float* x, int64_t in, int64_t row) const {
     for (int64_t g = 0; g < groups; ++g) {
-      const int64_t count = std::min(kInt4Group, in - g * kInt4Group);
+      const int64_t count = smaller(kInt4Group, in - g * kInt4Group);
       const float* const from = x + row * in + g * kInt4Group;
       const auto part = [=](int64_t i) {
-        const int64_t n = std::clamp<int64_t>(count - i, 0, kLanes);
+        const int64_t n = clamped(count - i, 0, kLanes);
         return n == kLanes ? load(from + i) : load_first(from + i, n);
       };
       Floats most = zero();
@@ -145,14 +143,14 @@ void add_rest(int64_t rows, Totals& all, int64_t first, const Inputs& x, int64_t
 
 /// The totals of rows [row, row + rows) for a panel.
 void sum_panel(const uint8_t* panel, const Inputs& x, int64_t row, int64_t rows, const Levels& levels, Totals& all) {
-  for (int64_t r = 0; r < rows; ++r) std::fill_n(all[r], kInt4Panel, 0.0f);
+  for (int64_t r = 0; r < rows; ++r) fill(all[r], all[r] + kInt4Panel, 0.0f);
   // Rows that find the codes in L1 leave memory idle: together they fetch the next chunk.
   const int64_t whole = rows / kTogether * kTogether, rest = rows - whole;
   const int64_t turns =
       whole / kTogether * Tile<kTogether>::kStrips + (rest > 0 ? kInt4Panel / (tile_vectors(rest) * kLanes) : 0);
   const int64_t lines = (kInt4GroupBytes / 64 + turns - 1) / turns;
   for (int64_t begin = 0; begin < x.groups; begin += kChunkGroups) {
-    const int64_t end = std::min(begin + kChunkGroups, x.groups);
+    const int64_t end = smaller(begin + kChunkGroups, x.groups);
     Chunk chunk{panel, begin, end, panel + end * kInt4GroupBytes, lines};
     for (int64_t r = 0; r < whole; r += kTogether) add_tile<Tile<kTogether>>(all, r, x, row, chunk, levels);
     add_rest(rest, all, whole, x, row, chunk, levels);
@@ -178,9 +176,9 @@ void int4_linear_any(const Int4Problem& p, const float* x, const LinearOutput& y
     alignas(64) Totals totals;
     for (int64_t task = begin; task < end; ++task) {
       const int64_t panel = task / blocks, row = task % blocks * kBlockRows;
-      const int64_t rows = std::min(kBlockRows, p.rows - row), first = panel * kInt4Panel;
+      const int64_t rows = smaller(kBlockRows, p.rows - row), first = panel * kInt4Panel;
       sum_panel(w.values + panel * w.groups() * kInt4GroupBytes, inputs, row, rows, levels, totals);
-      writer.write(row, rows, first, std::min(first + kInt4Panel, w.out),
+      writer.write(row, rows, first, smaller(first + kInt4Panel, w.out),
                    [&](int64_t r, int64_t c, int64_t) { return load(totals[r] + c - first); });
     }
   });

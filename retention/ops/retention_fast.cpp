@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <retention/base/op_profile.h>
+#include <retention/base/retention_cost.h>
 #include <retention/kernels/causal.h>
 #include <retention/kernels/causal_backward.h>
 #include <retention/ops/detail/elements.h>
@@ -45,19 +46,12 @@ struct Inputs {
     return {problem.sequence_count, problem.heads, problem.key_dim, problem.value_dim};
   }
   double macs(Form form) const {
-    const auto width = static_cast<double>(problem.key_dim + problem.value_dim);
-    const auto outer = 2.0 * static_cast<double>(problem.key_dim * problem.value_dim);
-    double sum = 0;
+    const auto chunk = retention_chunk(problem.chunk, problem.key_dim, problem.value_dim);
+    int64_t sum = 0;
     for (const auto& [begin, end] : sequences) {
-      const auto tokens = static_cast<double>(end - begin);
-      // Longer chunks are worked on in shorter ones, see kernels/causal.h.
-      const double chunk = problem.chunk > 128 ? 64 : static_cast<double>(problem.chunk);
-      const double span = form == Form::chunkwise ? chunk : tokens;
-      sum += tokens * (form == Form::recurrent  ? outer
-                       : form == Form::parallel ? span * width / 2
-                                                : span * width / 2 + outer);
+      sum += retention_macs({end - begin, problem.key_dim, problem.value_dim, chunk}, form, MaskedProducts::left_out);
     }
-    return sum * static_cast<double>(problem.heads);
+    return static_cast<double>(sum * problem.heads);
   }
 
   Tensor q, k, v, log_gamma, state;

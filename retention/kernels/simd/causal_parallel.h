@@ -5,12 +5,12 @@
 namespace retentive::retention::RETENTIVE_KERNEL_ISA {
 namespace {
 
-/// One block of kCausalMostChunk queries of a head against all keys before their last, block by block. The sums of the
-/// block lie in strips of value columns until the last block of keys, its own, sends them out.
+/// One block of kMostRetentionChunk queries of a head against all keys before their last, block by block. The sums of
+/// the block lie in strips of value columns until the last block of keys, its own, sends them out.
 template <class T, class Out>
 class ParallelBlock {
   using W = typename StripsOf<T>::Words;
-  static constexpr int64_t kBlock = kCausalMostChunk;
+  static constexpr int64_t kBlock = kMostRetentionChunk;
 
  public:
   ParallelBlock(const HeadRetention<T, Out>& head, int64_t block, float* scratch)

@@ -21,7 +21,7 @@ class Balance {
     for (int64_t task = 0; task < tasks_; ++task) {
       const double weight = weight_(task);
       const auto worker = static_cast<int64_t>((before + weight / 2) / total_ * static_cast<double>(workers_));
-      fn(task, causal_smaller(worker, workers_ - 1));
+      fn(task, smaller(worker, workers_ - 1));
       before += weight;
     }
   }
@@ -68,7 +68,7 @@ class ColumnTasks {
       : p_(p), strips_(strips), threads_(threads) {
     const int64_t least = (strips + most - 1) / most;
     double best = 0;
-    for (int64_t parts = least; parts <= causal_smaller(strips, least + threads - 1); ++parts) {
+    for (int64_t parts = least; parts <= smaller(strips, least + threads - 1); ++parts) {
       const double busiest = balance(parts).busiest();
       if (best != 0 && busiest > 0.95 * best) continue;
       best = busiest;

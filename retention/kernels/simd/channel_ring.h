@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include <retention/kernels/depthwise.h>
 #include <retention/kernels/simd/gelu.h>
 
@@ -52,7 +50,7 @@ struct Ring {
   int64_t slot_floats = 0;
 
   /// The vectors of channels for which rows of `width` outputs fit.
-  static int64_t vectors(int64_t width) { return std::min(kRingVectors, kRingFloats / (K * (width + K - 1) * kLanes)); }
+  static int64_t vectors(int64_t width) { return smaller(kRingVectors, kRingFloats / (K * (width + K - 1) * kLanes)); }
 
   void shape(const Block& block) {
     columns = block.columns() + K - 1;
@@ -78,7 +76,7 @@ inline Floats load_once(const float* from) {
 // own prefetching.
 template <bool kFar, int K, class T, class F>
 void fill_row(const DepthwiseCall<T>& call, const Block& block, int64_t y, const F function, Ring<K>& ring) {
-  const int64_t begin = std::max<int64_t>(block.x0 - K / 2, 0), end = std::min(block.x1 + K / 2, call.p.width);
+  const int64_t begin = larger(block.x0 - K / 2, 0), end = smaller(block.x1 + K / 2, call.p.width);
   const int64_t before = begin - (block.x0 - K / 2), stride = call.token_stride();
   const T* const row = call.x + ((block.image * call.p.height + y) * call.p.width + begin) * stride;
   const T* const out = call.out + (block.image * call.p.height + y) * call.p.width * call.p.channels;
@@ -86,7 +84,7 @@ void fill_row(const DepthwiseCall<T>& call, const Block& block, int64_t y, const
   float* to = ring.row(y, 0);
   for (int64_t c = block.c0; c < block.c1; c += kLanes) {
     const T* from = row + c;
-    const int64_t n = std::min<int64_t>(block.c1 - c, kLanes);
+    const int64_t n = smaller(block.c1 - c, kLanes);
     float* const vector_end = to + ring.columns * kLanes;
     for (int64_t j = 0; j < before; ++j, to += kLanes) store(to, zero());
     if (n == kLanes) {
@@ -112,11 +110,11 @@ void for_each_row(const DepthwiseCall<T>& call, const Block& block, const F& fun
   for (int64_t part = 0; part < parts; ++part) {
     Block now = block;
     now.c0 = block.c0 + block.vectors() * part / parts * kLanes;
-    now.c1 = std::min(block.c0 + block.vectors() * (part + 1) / parts * kLanes, block.c1);
+    now.c1 = smaller(block.c0 + block.vectors() * (part + 1) / parts * kLanes, block.c1);
     ring.shape(now);
-    int64_t filled = std::max<int64_t>(now.y0 - K / 2, 0);
+    int64_t filled = larger(now.y0 - K / 2, 0);
     for (int64_t y = now.y0; y < now.y1; ++y) {
-      const int64_t needed = std::min(y + K / 2 + 1, call.p.height);
+      const int64_t needed = smaller(y + K / 2 + 1, call.p.height);
       for (; filled < needed; ++filled) {
         call.far() ? fill_row<true>(call, now, filled, function, ring)
                    : fill_row<false>(call, now, filled, function, ring);
@@ -145,9 +143,9 @@ void for_each_block(const DepthwiseProblem& p, int64_t chunks, int64_t rows, int
   while (begin < end) {
     const int64_t chunk = begin / (p.batch * p.height), row = begin % (p.batch * p.height);
     Block block{.image = row / p.height, .y0 = row % p.height};
-    block.y1 = std::min({p.height, block.y0 + rows, block.y0 + end - begin});
+    block.y1 = smaller(p.height, smaller(block.y0 + rows, block.y0 + end - begin));
     block.c0 = vectors * chunk / chunks * kLanes;
-    block.c1 = std::min(vectors * (chunk + 1) / chunks * kLanes, p.channels);
+    block.c1 = smaller(vectors * (chunk + 1) / chunks * kLanes, p.channels);
     for_each_strip(p, block, fn);
     begin += block.y1 - block.y0;
   }

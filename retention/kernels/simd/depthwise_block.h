@@ -90,15 +90,15 @@ inline void convolve_columns(const RowTaps<K>& taps, int64_t column, int64_t cou
 template <int K, class T>
 void convolve_row(const DepthwiseCall<T>& call, const Block& block, int64_t y, Ring<K>& ring) {
   const int64_t token = (block.image * call.p.height + y) * call.p.width + block.x0;
-  RowTaps<K> taps{.first = static_cast<int>(std::max<int64_t>(0, K / 2 - y)),
-                  .last = static_cast<int>(std::min<int64_t>(K, call.p.height + K / 2 - y)),
+  RowTaps<K> taps{.first = static_cast<int>(larger(0, K / 2 - y)),
+                  .last = static_cast<int>(smaller(K, call.p.height + K / 2 - y)),
                   .channels = call.p.channels};
   for (int64_t c = block.c0, v = 0; c < block.c1; c += kLanes, ++v) {
     for (int dy = taps.first; dy < taps.last; ++dy) {
       taps.rows[dy] = ring.row(y + dy - K / 2, v);
     }
     taps.packed = call.packed + c;
-    taps.lanes = std::min<int64_t>(block.c1 - c, kLanes);
+    taps.lanes = smaller(block.c1 - c, kLanes);
     const int64_t at = token * call.p.channels + c, count = block.columns();
     const T* addend = call.addend == nullptr ? nullptr : call.addend + at;
     if (taps.lanes == kLanes) {

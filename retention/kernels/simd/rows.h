@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <type_traits>
 
 #include <retention/kernels/quantize.h>
@@ -172,8 +171,8 @@ using BlockValues = RowValues[kBlockGroups + kRows - 1];
 /// Calls fn(begin, end) for blocks of rows.
 template <class F>
 inline void for_each_row_block(int64_t begin, int64_t end, int64_t channels, F&& fn) {
-  const int64_t groups = std::clamp<int64_t>(kBlockFloats / (kRows * channels), 1, kBlockGroups);
-  for (int64_t step = groups * kRows; begin < end; begin += step) fn(begin, std::min(begin + step, end));
+  const int64_t groups = clamped(kBlockFloats / (kRows * channels), 1, kBlockGroups);
+  for (int64_t step = groups * kRows; begin < end; begin += step) fn(begin, smaller(begin + step, end));
 }
 
 /// Rows of float or bfloat16 values.

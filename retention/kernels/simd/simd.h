@@ -15,3 +15,4 @@
 #include <retention/kernels/simd/avx2.h>
 #endif
 #include <retention/kernels/simd/functions.h>
+#include <retention/kernels/simd/scalar.h>

@@ -58,8 +58,6 @@ struct StripsOf<bfloat16> {
 #endif
 
 inline int64_t strips_of(int64_t columns) { return (columns + kLanes - 1) / kLanes; }
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /// Words that hold `depth` values.
 template <class W>
