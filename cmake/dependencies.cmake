@@ -70,5 +70,10 @@ if(RETENTIVE_TESTS)
   retentive_require(Catch2_FOUND "Catch2" ">= 2.13" "sudo apt-get install catch2")
 endif()
 
+# FFmpeg 5.1 or newer: before, the length of side data was an int.
+pkg_check_modules(ffmpeg QUIET IMPORTED_TARGET libavformat>=59 libavcodec>=59 libavutil>=57 libswscale>=6)
+retentive_require(ffmpeg_FOUND "FFmpeg's libraries" ">= 5.1"
+                  "sudo apt-get install libavformat-dev libavcodec-dev libavutil-dev libswscale-dev")
+
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)

@@ -42,6 +42,8 @@ LIBRARIES = {
                {"datasets", "datasets/video", "models/pipelines", "apps", "examples", "tests", "bench"}),
     "libpng or libtiff": (r"(png|tiff|tiffio)\.h$", lambda layer, name:
                           layer in {"datasets", "tests"} and name.endswith(".cpp")),
+    "FFmpeg": (r"lib(av\w+|sw\w+)/", lambda layer, name: layer == "datasets/video" and
+               (name.endswith(".cpp") or name == "av.h")),
     "nlohmann-json": (r"nlohmann/", lambda layer, name: layer in {"tests", "bench", "bench/report"} or
                       name.endswith((".cpp", "_json.h"))),
     "oneDNN": (r"(oneapi/)?dnnl", lambda layer, name: layer == "retention/packed"),
@@ -54,6 +56,7 @@ PLACES = {
                 "see it",
     "OpenCV": "only datasets, models/pipelines and apps see it",
     "libpng or libtiff": "only .cpp files of datasets see them",
+    "FFmpeg": "only datasets/video sees it, in .cpp files and detail/av.h",
     "nlohmann-json": "only .cpp files and *_json.h, which is not installed, see it",
     "oneDNN": "only retention/packed sees it",
     "CLI11": "only apps sees it",

@@ -1,4 +1,7 @@
+#include <sys/resource.h>
+
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 
 #include <opencv2/videoio.hpp>
@@ -113,22 +116,45 @@ TEST_CASE("videos that cannot be opened are refused with the way out", "[dataset
   CHECK_THAT(message_of<InvalidArgument>([] { FrameSource::open(-1); }), Contains("camera is -1"));
 }
 
-TEST_CASE("a video cut short gives the frames it has", "[datasets][video]") {
+TEST_CASE("written frames keep their times", "[datasets][video]") {
   const testing::TemporaryFolder folder;
-  {
-    VideoWriter writer(folder / "whole.avi", 10, 64, 64);
-    for (int i = 0; i < 10; ++i) writer.write(flat(64, 64, i));
+  for (const char* name : {"times.avi", "times.mp4"}) {
+    INFO(name);
+    VideoWriter writer(folder / name, 10, 32, 32);
+    // From any beginning; rounded to steps; two in one step, or backwards, are two steps; a very long rest is cut
+    // short.
+    for (const double seconds : {7.0, 7.1, 9.04, 9.02, 8.0, 10.0, 1e9}) writer.write(flat(32, 32, 0), seconds);
+    writer.close();
+    auto source = FrameSource::open(folder / name);
+    for (const double expected : {0.0, 0.1, 2.0, 2.1, 2.2, 3.0, 3603.0}) {
+      REQUIRE(source.next());
+      CHECK(source.seconds() == Approx(expected).margin(1e-6));
+    }
+    CHECK(!source.next());
   }
-  auto bytes = testing::read_bytes(folder / "whole.avi");
-  bytes.resize(bytes.size() * 3 / 4);
-  testing::write_bytes(folder / "cut.avi", bytes);
-  int frames = 0;
-  const std::string outcome = message_of<DataError>([&] {
-    FrameSource source = FrameSource::open(folder / "cut.avi");
-    while (source.next()) ++frames;
-  });
-  CHECK(frames < 10);
-  CHECK((frames > 0 || outcome != "nothing thrown"));
+}
+
+TEST_CASE("a full disk is an error, in the frames or at the end", "[datasets][video]") {
+  const testing::TemporaryFolder folder;
+  const auto previous_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  for (const char* name : {"full.avi", "full.mp4"}) {
+    for (const int frames : {1, 400}) {
+      INFO(name << " " << frames);
+      const auto message = message_of<DataError>([&] {
+        VideoWriter writer(folder / name, 10, 64, 64);
+        rlimit small = before;
+        small.rlim_cur = frames == 1 ? 64 : 20'000;
+        setrlimit(RLIMIT_FSIZE, &small);
+        for (int i = 0; i < frames; ++i) writer.write(flat(64, 64, i % 10));
+        writer.close();
+      });
+      setrlimit(RLIMIT_FSIZE, &before);
+      CHECK_THAT(message, Contains(name) && Contains("cannot be written (File too large)"));
+    }
+  }
+  std::signal(SIGXFSZ, previous_handler);
 }
 
 TEST_CASE("video writer arguments are checked", "[datasets][video]") {
@@ -142,7 +168,7 @@ TEST_CASE("video writer arguments are checked", "[datasets][video]") {
   CHECK_THAT(refusal("a.avi", 10, 0, 4), Contains("0x4"));
   CHECK_THAT(refusal("a.avi", 10, 4, 20000), Contains("4x20000"));
   CHECK_THAT(refusal("none/a.avi", 10, 4, 4), Contains("none/a.avi cannot be made"));
-  CHECK_THAT(refusal("none/a.mp4", 10, 4, 4), Contains("write .avi"));
+  CHECK_THAT(refusal("none/a.mp4", 10, 4, 4), Contains("none/a.mp4 cannot be made"));
 }
 
 }  // namespace retentive::datasets
