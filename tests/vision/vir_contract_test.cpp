@@ -4,6 +4,7 @@
 #include <models/state_dict.h>
 #include <models/test_files.h>
 #include <retention/base/error.h>
+#include <retention/base/op_profile.h>
 #include <retention/nn/inference.h>
 #include <vision/vir_fixture.h>
 
@@ -44,6 +45,26 @@ TEST_CASE("sizes have the specified keys, shapes, parameters and MACs", "[vir][f
     }
     for (const auto& [key, tensor] : models::state_dict(*model)) actual[key] = tensor.sizes().vec();
     CHECK(actual == expected);
+  }
+}
+
+TEST_CASE("a model's useful MACs are those that its operations count", "[vir]") {
+  const auto& config = std::get<VirConfig>(models::find_model("vir_t").config);
+  auto model = std::dynamic_pointer_cast<VirImpl>(models::build(config, /*seed=*/0));
+  model->eval();
+  nn::prepare_inference(*model, {.precision = Precision::fp32});
+  const torch::NoGradGuard no_grad;
+  for (const auto& [form, chunk] : {std::pair<Form, int64_t>{Form::parallel, 0},
+                                    {Form::recurrent, 0},
+                                    {Form::chunkwise, 0},
+                                    {Form::chunkwise, 48}}) {
+    CAPTURE(enum_name(form), chunk);
+    model->set_call({form, chunk});
+    const OpProfile profile;
+    model->forward(random_tensor({1, 3, 96, 160}, 1));
+    double gmacs = 0;
+    for (const auto& [operation, row] : profile.rows()) gmacs += row.gmacs;
+    CHECK(gmacs * 1e9 == Approx(model->useful_macs(96, 160)).epsilon(1e-4));
   }
 }
 
