@@ -8,12 +8,17 @@ namespace retentive::retention {
 void quantize_rows_reference(const QuantizeProblem& p, const float* x, QuantizedRows q) {
   for (int64_t row = 0; row < p.rows; ++row) {
     double most = 0;
-    for (int64_t c = 0; c < p.channels; ++c) most = std::fmax(most, std::fabs(x[row * p.channels + c]));
-    if (!(most > kSmallestQuantized)) most = 0;
+    for (int64_t c = 0; c < p.channels; ++c) {
+      const double size = std::fabs(x[row * p.channels + c]);
+      if (!(size <= most)) most = size;
+      if (std::isnan(most)) break;
+    }
+    if (most <= kSmallestQuantized) most = 0;
     q.scales[row] = static_cast<float>(most / 127);
     for (int64_t c = 0; c < p.channels; ++c) {
       const double value = x[row * p.channels + c];
-      q.values[row * p.channels + c] = static_cast<int8_t>(most == 0 ? 0 : std::nearbyint(value * 127 / most));
+      q.values[row * p.channels + c] =
+          static_cast<int8_t>(most == 0 || !std::isfinite(most) ? 0 : std::nearbyint(value * 127 / most));
     }
   }
 }

@@ -68,6 +68,31 @@ TEST_CASE("quantised rows reach 127 and survive extremes", "[quantize]") {
   CHECK(q.scales[1] == 0);
 }
 
+TEST_CASE("a value that is not finite is left in its row's scale, and in no other's", "[quantize]") {
+  constexpr int64_t rows = 9;
+  for (const int64_t channels : {1, 7, 16, 33, 80}) {
+    for (const float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
+      for (const int64_t at : {int64_t{0}, channels / 2, channels - 1}) {
+        CAPTURE(channels, bad, at);
+        const retention::QuantizeProblem p{rows, channels};
+        auto x = normal(rows * channels, 1);
+        x[4 * channels + at] = bad;
+        x[8 * channels + at] = bad;
+        Quantized reference(rows, channels), actual(rows, channels);
+        retention::quantize_rows_reference(p, x.data(), reference.view());
+        if (!retention::quantize_rows(p, x.data(), actual.view(), 1)) return;
+        for (int64_t row = 0; row < rows; ++row) {
+          CHECK(std::isfinite(reference.scales[row]) == (row != 4 && row != 8));
+          CHECK(std::isfinite(actual.scales[row]) == (row != 4 && row != 8));
+        }
+        const auto half = converted<bfloat16>(x);
+        retention::quantize_rows(p, half.data(), actual.view(), 1);
+        CHECK_FALSE(std::isfinite(actual.scales[4]));
+      }
+    }
+  }
+}
+
 TEST_CASE("layer norm quantises its output", "[quantize]") {
   for (const int64_t channels : {1, 7, 16, 20, 64, 80, 512}) {
     const int64_t rows = 63;

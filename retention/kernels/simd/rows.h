@@ -45,6 +45,14 @@ inline Floats sqrt(Floats x) { return _mm512_sqrt_ps(x); }
 inline Floats keep_greater(Floats x, Floats a, Floats b) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), x);
 }
+/// 0 where a <= b, x elsewhere: also where a is NaN.
+inline Floats drop_at_most(Floats x, Floats a, Floats b) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ), x);
+}
+/// The larger of two values that are not negative; NaN counts as larger than any.
+inline Floats max_or_nan(Floats a, Floats b) {
+  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
 template <int kRow>
 inline Floats pick(Floats x) {
   return _mm512_permute_ps(x, kRow * 0x55);
@@ -61,6 +69,12 @@ inline Floats across_quarters(Floats x, F&& combine) {
 inline Floats sqrt(Floats x) { return _mm256_sqrt_ps(x); }
 /// x where a > b, 0 elsewhere.
 inline Floats keep_greater(Floats x, Floats a, Floats b) { return _mm256_and_ps(x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+/// 0 where a <= b, x elsewhere: also where a is NaN.
+inline Floats drop_at_most(Floats x, Floats a, Floats b) { return _mm256_and_ps(x, _mm256_cmp_ps(a, b, _CMP_NLE_UQ)); }
+/// The larger of two values that are not negative; NaN counts as larger than any.
+inline Floats max_or_nan(Floats a, Floats b) {
+  return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
 template <int kRow>
 inline Floats pick(Floats x) {
   return _mm256_permute_ps(x, kRow * 0x55);
@@ -94,8 +108,8 @@ struct Add {
 struct AddSquare {
   Floats operator()(Floats a, Floats b) const { return fmadd(b, b, a); }
 };
-struct Max {
-  Floats operator()(Floats a, Floats b) const { return max(a, b); }
+struct MaxOrNan {
+  Floats operator()(Floats a, Floats b) const { return max_or_nan(a, b); }
 };
 
 /// Accumulates fn(row, c, n), n lanes from channel c on, over R rows, and joins the lanes; lanes beyond n must be 0,
@@ -190,7 +204,7 @@ struct RowWriter {
   }
 };
 
-/// Rows of int8, each with its scale.
+/// Rows of int8, each with its scale. A value that is not finite makes the scale so, which the products pass on.
 template <>
 struct RowWriter<int8_t> {
   QuantizedRows rows;
@@ -204,10 +218,10 @@ struct RowWriter<int8_t> {
       const auto fn = make(index, row);
       // fn may map lanes beyond the row to anything.
       const auto magnitude = [&](int r, int64_t c, int64_t n) { return keep_part(abs(fn(r, c, n)), n); };
-      const Floats most = reduce<group()>(channels, Max(), Max(), magnitude).lanes;
+      const Floats most = reduce<group()>(channels, MaxOrNan(), MaxOrNan(), magnitude).lanes;
       const Floats smallest = broadcast(kSmallestQuantized);
-      inverse[index] = {keep_greater(div(broadcast(127.0f), most), most, smallest)};
-      store_first(to.scales + row, keep_greater(mul(most, broadcast(1.0f / 127.0f)), most, smallest), group());
+      inverse[index] = {drop_at_most(div(broadcast(127.0f), most), most, smallest)};
+      store_first(to.scales + row, drop_at_most(mul(most, broadcast(1.0f / 127.0f)), most, smallest), group());
     });
     for_each_group(begin, end, [&](auto group, int index, int64_t row) {
       const auto fn = make(index, row);
