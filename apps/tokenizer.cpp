@@ -73,13 +73,21 @@ int train(const TrainFlags& flags) {
         [&](std::string_view stage, int64_t done, int64_t total) { meter.report(stage, done, total); });
   }
   tokenizer->save(flags.output);
+  const auto eos = tokenizer->eos_id();
+  if (!eos) {
+    std::cerr << "note: none of the special tokens is known to end a text, so generation will not end by itself; name "
+              << "the one that does with --eos\n";
+  }
   const int64_t size = tokenizer->vocab_size();
   if (size < flags.options.vocab_size) {
     std::cerr << "warning: no pair is frequent enough after " << size << " tokens; give more text, or a smaller "
               << "--min-frequency\n";
   }
   if (flags.json) {
-    print_json({{"output", flags.output}, {"vocab_size", size}, {"files", flags.files.size()}});
+    print_json({{"output", flags.output},
+                {"vocab_size", size},
+                {"files", flags.files.size()},
+                {"eos_id", eos ? Json(*eos) : Json(nullptr)}});
   } else {
     std::cout << flags.output << ": " << with_commas(size) << " tokens from " << flags.files.size() << " file"
               << (flags.files.size() == 1 ? "" : "s") << "\n";
@@ -163,6 +171,8 @@ void add_train_options(CLI::App& app, TrainFlags& flags) {
   app.add_option("--min-frequency", flags.options.min_frequency, "pairs rarer than this are never merged; 2");
   app.add_option("--special", flags.options.special_tokens, "special token, may be repeated; <|endoftext|> by default")
       ->allow_extra_args(false);
+  app.add_option("--eos", flags.options.end_of_text,
+                 "the special token that ends a text; default: by its name, as </s>");
   app.add_flag("--add-prefix-space", flags.options.add_prefix_space, "spell the first word of a text as any other");
   app.add_flag("--force", flags.force, "replace an existing output file");
   app.add_flag("--json", flags.json, "one JSON object instead of text");

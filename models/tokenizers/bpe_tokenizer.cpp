@@ -1,10 +1,12 @@
 #include <models/tokenizers/bpe_tokenizer.h>
 
+#include <array>
 #include <unordered_map>
 #include <unordered_set>
 
 #include <models/tokenizers/detail/added_tokens.h>
 #include <models/tokenizers/detail/bpe_model.h>
+#include <models/tokenizers/detail/byte_level.h>
 #include <models/tokenizers/detail/components.h>
 #include <models/tokenizers/detail/files.h>
 #include <models/tokenizers/detail/utf8.h>
@@ -110,7 +112,9 @@ void BpeTokenizer::Parts::index_added(const std::string& where) {
 }
 
 void BpeTokenizer::Parts::check_template(const std::string& where) const {
-  for (const auto& id : around) {
+  auto ids = around.items;
+  ids.push_back(around.between);
+  for (const auto& id : ids) {
     if (id && spelling(*id) == nullptr) {
       fail_malformed(where, "adds the id " + std::to_string(*id) + ", which no token has");
     }
@@ -130,10 +134,14 @@ std::optional<std::int64_t> BpeTokenizer::Parts::find(std::string_view token) co
 
 std::optional<std::int64_t> BpeTokenizer::Parts::edge_token(bool front,
                                                             std::initializer_list<std::string_view> names) const {
-  if (!around.empty()) {
-    const auto& edge = front ? around.front() : around.back();
+  const auto& items = around.items;
+  if (!items.empty()) {
+    const auto& edge = front ? items.front() : items.back();
     if (edge) return edge;
   }
+  // What stands between two texts and does not begin one ends the first.
+  const bool begins = !items.empty() && items.front() == around.between;
+  if (!front && around.between && !begins) return around.between;
   for (const std::string_view name : names) {
     if (special.contains(std::string(name))) return find(name);
   }
@@ -180,7 +188,7 @@ std::vector<std::int64_t> BpeTokenizer::encode(std::string_view text, const Enco
     }
   }
   std::vector<std::int64_t> result;
-  for (const auto& item : parts_->around) {
+  for (const auto& item : parts_->around.items) {
     if (!item) {
       result.insert(result.end(), ids.begin(), ids.end());
     } else if (options.add_special_tokens) {
@@ -215,6 +223,18 @@ std::string BpeTokenizer::id_to_token(std::int64_t id) const {
 }
 
 std::optional<std::int64_t> BpeTokenizer::token_to_id(std::string_view token) const { return parts_->find(token); }
+
+std::string BpeTokenizer::token_text(std::int64_t id) const {
+  const std::string spelling = id_to_token(id);
+  if (parts_->special.contains(spelling)) return {};
+  // The second of two: a decoder may treat the first token of a text in its own way.
+  const std::string once = decode(std::array{id}, false), twice = decode(std::array{id, id}, false);
+  if (twice.find(kReplacement) == twice.npos || spelling.find(kReplacement) != spelling.npos) {
+    return twice.substr(once.size());
+  }
+  if (const auto byte = byte_of(spelling)) return {*byte};
+  return characters_to_bytes(spelling).value_or(spelling);
+}
 
 std::optional<std::int64_t> BpeTokenizer::bos_id() const {
   return parts_->edge_token(true, {"<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>"});

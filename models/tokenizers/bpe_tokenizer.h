@@ -20,8 +20,10 @@ class RETENTIVE_API BpeTokenizer final : public Tokenizer {
   std::int64_t vocab_size() const override;
   std::string id_to_token(std::int64_t id) const override;
   std::optional<std::int64_t> token_to_id(std::string_view token) const override;
+  std::string token_text(std::int64_t id) const override;
   /// What the post-processor puts first, or else a special token with a customary name such as <s>.
   std::optional<std::int64_t> bos_id() const override;
+  /// What the post-processor puts last or between two texts, or else a special token with a customary name.
   std::optional<std::int64_t> eos_id() const override;
   std::string serialize() const override;
   void save(const std::filesystem::path& path) const override;

@@ -55,6 +55,8 @@ std::optional<std::int64_t> ByteTokenizer::token_to_id(std::string_view token) c
   return std::nullopt;
 }
 
+std::string ByteTokenizer::token_text(std::int64_t id) const { return {checked_byte(id)}; }
+
 std::optional<std::int64_t> ByteTokenizer::bos_id() const { return std::nullopt; }
 std::optional<std::int64_t> ByteTokenizer::eos_id() const { return std::nullopt; }
 std::string ByteTokenizer::serialize() const { return "bytes"; }

@@ -14,6 +14,7 @@ class RETENTIVE_API ByteTokenizer final : public Tokenizer {
   /// "<0x41>" for 65.
   std::string id_to_token(std::int64_t id) const override;
   std::optional<std::int64_t> token_to_id(std::string_view token) const override;
+  std::string token_text(std::int64_t id) const override;
   std::optional<std::int64_t> bos_id() const override;
   std::optional<std::int64_t> eos_id() const override;
   std::string serialize() const override;

@@ -2,6 +2,7 @@
 
 #include <sentencepiece_processor.h>
 
+#include <models/tokenizers/detail/byte_level.h>
 #include <models/tokenizers/detail/files.h>
 #include <models/tokenizers/detail/sentencepiece_check.h>
 #include <models/tokenizers/detail/utf8.h>
@@ -79,6 +80,16 @@ std::optional<std::int64_t> SentencePieceTokenizer::token_to_id(std::string_view
   const int id = processor_->PieceToId({token.data(), token.size()});
   if (id < 0 || id >= vocab_size() || processor_->IdToPiece(id) != token) return std::nullopt;
   return id;
+}
+
+std::string SentencePieceTokenizer::token_text(std::int64_t id) const {
+  const int piece = checked(id);
+  if (processor_->IsControl(piece) || processor_->IsUnknown(piece)) return {};
+  std::string text = processor_->IdToPiece(piece);
+  if (const auto byte = detail::byte_of(text); byte && processor_->IsByte(piece)) return {*byte};
+  constexpr std::string_view kSpace = "\xE2\x96\x81";
+  for (auto at = text.find(kSpace); at != text.npos; at = text.find(kSpace, at)) text.replace(at, kSpace.size(), " ");
+  return text;
 }
 
 std::optional<std::int64_t> SentencePieceTokenizer::bos_id() const { return reserved(processor_->bos_id()); }

@@ -22,6 +22,7 @@ class RETENTIVE_API SentencePieceTokenizer final : public Tokenizer {
   std::int64_t vocab_size() const override;
   std::string id_to_token(std::int64_t id) const override;
   std::optional<std::int64_t> token_to_id(std::string_view token) const override;
+  std::string token_text(std::int64_t id) const override;
   std::optional<std::int64_t> bos_id() const override;
   std::optional<std::int64_t> eos_id() const override;
   std::string serialize() const override;

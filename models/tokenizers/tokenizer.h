@@ -46,6 +46,10 @@ class RETENTIVE_API Tokenizer {
   virtual std::string id_to_token(std::int64_t id) const = 0;
   virtual std::optional<std::int64_t> token_to_id(std::string_view token) const = 0;
 
+  /// The bytes that the token stands for within a text, perhaps a part of a character; empty for special tokens, which
+  /// decode() skips. Throws InvalidArgument for an id without token.
+  virtual std::string token_text(std::int64_t id) const = 0;
+
   /// The tokens that begin and end a text, where the tokenizer has such.
   virtual std::optional<std::int64_t> bos_id() const = 0;
   virtual std::optional<std::int64_t> eos_id() const = 0;

@@ -1,5 +1,6 @@
 #include <models/tokenizers/train_bpe.h>
 
+#include <algorithm>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -36,10 +37,34 @@ void check(const BpeTrainingOptions& options) {
                   " is malformed, repeated or shorter than 3 bytes; give names such as <|endoftext|>");
     }
   }
+  if (!options.end_of_text.empty() && !seen.contains(options.end_of_text)) {
+    std::string names;
+    for (const std::string& token : seen) names += (names.empty() ? "" : ", ") + formats::in_quotes(token);
+    fail_option("end_of_text is " + formats::in_quotes(options.end_of_text) + ", which is no special token (" +
+                (names.empty() ? "there are none" : names) + "); name it among the special tokens too");
+  }
 }
 
 Json byte_level(bool add_prefix_space) {
   return {{"type", "ByteLevel"}, {"add_prefix_space", add_prefix_space}, {"trim_offsets", true}, {"use_regex", true}};
+}
+
+// The template of two texts is the one place of the format that says what comes between them.
+Json post_processor(const BpeTrainingOptions& options) {
+  if (options.end_of_text.empty()) return byte_level(options.add_prefix_space);
+  const auto& end = options.end_of_text;
+  const auto place = std::find(options.special_tokens.begin(), options.special_tokens.end(), end);
+  const auto id = place - options.special_tokens.begin();
+  const auto text = [](const char* name, int type) -> Json {
+    return {{"Sequence", {{"id", name}, {"type_id", type}}}};
+  };
+  const Json between = {{"SpecialToken", {{"id", end}, {"type_id", 0}}}};
+  const Json around = {
+      {"type", "TemplateProcessing"},
+      {"single", Json::array({text("A", 0)})},
+      {"pair", Json::array({text("A", 0), between, text("B", 1)})},
+      {"special_tokens", {{end, {{"id", end}, {"ids", Json::array({id})}, {"tokens", Json::array({end})}}}}}};
+  return {{"type", "Sequence"}, {"processors", Json::array({byte_level(options.add_prefix_space), around})}};
 }
 
 Json model_json(const detail::BpeTrainer& trainer) {
@@ -78,7 +103,7 @@ std::string tokenizer_json(const detail::BpeTrainer& trainer, const BpeTrainingO
                      {"added_tokens", std::move(added)},
                      {"normalizer", nullptr},
                      {"pre_tokenizer", byte_level(options.add_prefix_space)},
-                     {"post_processor", byte_level(options.add_prefix_space)},
+                     {"post_processor", post_processor(options)},
                      {"decoder", byte_level(options.add_prefix_space)},
                      {"model", model_json(trainer)}};
   return json.dump();
@@ -122,7 +147,7 @@ std::unique_ptr<BpeTokenizer> train_bpe_files(std::span<const std::filesystem::p
   }
   detail::WordCounter counter(options.special_tokens, options.add_prefix_space);
   for (const auto& file : files) {
-    const std::string text = detail::read_file(file);
+    const std::string text = detail::read_file(file, "a text file");
     counter.add(text);
     done += static_cast<std::int64_t>(text.size());
     if (progress) progress("read", done, total);

@@ -20,6 +20,8 @@ struct BpeTrainingOptions {
   std::int64_t min_frequency = 2;
   /// Get the first ids, in this order.
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
+  /// Which of them ends a text, and stands between two; empty leaves it to their names, see BpeTokenizer::eos_id().
+  std::string end_of_text = {};
   /// Put a space in front of every text, so that its first word is spelt as any other.
   bool add_prefix_space = false;
 };

@@ -40,6 +40,38 @@ std::string streamed(const Tokenizer& tokenizer, const std::vector<std::int64_t>
 
 }  // namespace
 
+TEST_CASE("tokens stand for the bytes of their text", "[tokenizers]") {
+  const std::string text = "the r\xC3\xA9tention  \xF0\x9F\x98\x80 of 12 keeps";
+  for (const std::string file : {"gpt2.json", "llama3.json", "llama.json", "bpe.model"}) {
+    const auto tokenizer = load_tokenizer(tokenizer_path(file));
+    std::string joined;
+    for (const auto id : tokenizer->encode(text)) joined += tokenizer->token_text(id);
+    const bool spaced = file == "llama.json" || file == "bpe.model";  // a space before the text; the latter joins two
+    CAPTURE(file);
+    if (file != "bpe.model") CHECK(joined == (spaced ? " " + text : text));
+    if (file == "bpe.model") CHECK(joined.starts_with(" the r"));
+    for (const std::string special : {"<s>", "</s>", "<|endoftext|>", "<unk>"}) {
+      if (const auto id = tokenizer->token_to_id(special)) CHECK(tokenizer->token_text(*id).empty());
+    }
+  }
+  const auto bytes = load_tokenizer("bytes");
+  CHECK(bytes->token_text(0xC3) == "\xC3");
+  CHECK(load_tokenizer(tokenizer_path("llama.json"))->token_text(3 + 0xE2) == "\xE2");
+}
+
+TEST_CASE("who ends a text is told from the template, then by name", "[tokenizers]") {
+  const auto spelled = [](const char* file) {
+    const auto tokenizer = load_tokenizer(tokenizer_path(file));
+    const auto id = tokenizer->eos_id();
+    return id ? tokenizer->id_to_token(*id) : "none";
+  };
+  CHECK(spelled("llama.json") == "</s>");  // "<s> $A <s> $B": what stands between begins a text
+  CHECK(spelled("llama3.json") == "<|endoftext|>");
+  CHECK(spelled("metaspace.json") == "</s>");
+  CHECK(spelled("neox.json") == "<|endoftext|>");
+  CHECK(spelled("words.json") == "none");
+}
+
 TEST_CASE("ids, texts and streams equal those of the original libraries", "[tokenizers]") {
   const auto strings = fuzz_strings();
   REQUIRE(strings.size() >= 1000);

@@ -76,8 +76,12 @@ TEST_CASE("training from files equals training from texts", "[tokenizers]") {
   for (std::size_t i = 0; i < 20; ++i) files.emplace_back(folder.write("t" + std::to_string(i), texts[i]));
   const auto tokenizer = train_bpe_files(files, {.vocab_size = 300});
   CHECK(tokenizer->serialize() == train_bpe(std::span(texts).first(20), {.vocab_size = 300})->serialize());
-  files.emplace_back(folder / "missing");
-  CHECK_THAT(message_of<CheckpointError>([&] { train_bpe_files(files); }), Contains("missing"));
+  for (const std::string& bad : {folder / "missing", folder.path().string()}) {
+    files.emplace_back(bad);
+    CHECK_THAT(message_of<CheckpointError>([&] { train_bpe_files(files); }),
+               Contains(bad) && Contains("give a text file") && !Contains("tokenizer.json"));
+    files.pop_back();
+  }
 }
 
 TEST_CASE("training refuses what cannot be", "[tokenizers]") {
@@ -90,6 +94,23 @@ TEST_CASE("training refuses what cannot be", "[tokenizers]") {
   CHECK_THAT(message({.special_tokens = {"<a>", "<a>"}}), Contains("'<a>'"));
   CHECK_THAT(message({.special_tokens = {"a"}}), Contains("'a'"));
   CHECK_THAT(message_of<DataError>([&] { train_bpe(none); }), Contains("empty"));
+}
+
+TEST_CASE("a trained tokenizer says which special token ends a text", "[tokenizers]") {
+  const std::vector<std::string> texts = {"ab ab ab"};
+  const auto eos = [&](const BpeTrainingOptions& options) { return train_bpe(texts, options)->eos_id(); };
+  CHECK(eos({}) == 0);
+  CHECK_FALSE(eos({.special_tokens = {"<pad>", "<end>"}}));
+  const BpeTrainingOptions named = {.special_tokens = {"</s>", "<pad>", "<end>"}, .end_of_text = "<end>"};
+  const auto tokenizer = train_bpe(texts, named);
+  CHECK(tokenizer->eos_id() == 2);
+  CHECK(parse_tokenizer(tokenizer->serialize(), "own")->eos_id() == 2);
+  CHECK_FALSE(tokenizer->bos_id());
+  // One text is encoded as without it.
+  CHECK(tokenizer->encode("ab ab", {.add_special_tokens = true}) ==
+        train_bpe(texts, {.special_tokens = named.special_tokens})->encode("ab ab"));
+  CHECK_THAT(message_of<InvalidArgument>([&] { train_bpe(texts, {.end_of_text = "<end>"}); }),
+             Contains("'<end>'") && Contains("'<|endoftext|>'"));
 }
 
 TEST_CASE("merges and ids equal those of the Python library's trainer", "[tokenizers]") {

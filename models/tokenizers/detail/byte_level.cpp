@@ -55,4 +55,16 @@ std::optional<std::string> characters_to_bytes(std::string_view token) {
   return result;
 }
 
+std::optional<char> byte_of(std::string_view token) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
+  int value = 0;
+  for (const char c : {token[3], token[4]}) {
+    const auto digit = kDigits.find(c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c);
+    if (digit == kDigits.npos) return std::nullopt;
+    value = value * 16 + static_cast<int>(digit);
+  }
+  return static_cast<char>(value);
+}
+
 }  // namespace retentive::models::detail

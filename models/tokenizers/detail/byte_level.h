@@ -17,4 +17,7 @@ std::string bytes_to_characters(std::string_view text);
 /// The bytes that the characters of `token` stand for; nothing when one of them stands for none.
 std::optional<std::string> characters_to_bytes(std::string_view token);
 
+/// The byte that a token of byte fallback stands for: 0xE2 of "<0xE2>"; nothing for other tokens.
+std::optional<char> byte_of(std::string_view token);
+
 }  // namespace retentive::models::detail

@@ -21,7 +21,10 @@ PreTokenizer read_pre_tokenizer(const Json& json, const std::string& where);
 Decoder read_decoder(const Json& json, const std::string& where);
 
 /// What the post-processor puts around a text: ids, and nullopt where the text's own ids go.
-using Template = std::vector<std::optional<std::int64_t>>;
+struct Template {
+  std::vector<std::optional<std::int64_t>> items = {std::nullopt};
+  std::optional<std::int64_t> between = std::nullopt;  ///< the one id that it puts between two texts
+};
 Template read_post_processor(const Json& json, const std::string& where);
 
 /// The members of a Sequence under `key`; throws CheckpointError when sequences are nested more than 16 deep.

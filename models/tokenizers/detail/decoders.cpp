@@ -23,19 +23,6 @@ void decode_byte_level(Tokens& tokens) {
   tokens = {valid_utf8(bytes)};
 }
 
-// "<0xE2>" -> 0xE2
-std::optional<char> byte_of(const std::string& token) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
-  int value = 0;
-  for (const char c : {token[3], token[4]}) {
-    const auto digit = kDigits.find(c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c);
-    if (digit == kDigits.npos) return std::nullopt;
-    value = value * 16 + static_cast<int>(digit);
-  }
-  return static_cast<char>(value);
-}
-
 bool is_valid_utf8(std::string_view text) {
   bool complete = true;
   for (std::size_t at = 0; at < text.size() && complete;) at += sequence_length(text, at, complete);

@@ -18,18 +18,18 @@ namespace {
 
 }  // namespace
 
-std::string read_file(const std::filesystem::path& path) {
+std::string read_file(const std::filesystem::path& path, const std::string& wanted) {
   constexpr std::uintmax_t kLargest = std::uintmax_t{1} << 30;
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found) {
-    fail(path, "does not exist; give a tokenizer.json, a SentencePiece model, or the word \"bytes\"");
+    fail(path, "does not exist; give " + wanted);
   }
-  if (std::filesystem::is_directory(status))
-    fail(path, "is a directory; give the tokenizer.json or tokenizer.model in it");
-  if (error || !std::filesystem::is_regular_file(status)) fail(path, "is no regular file that can be read");
+  if (std::filesystem::is_directory(status)) fail(path, "is a directory; give " + wanted);
+  if (error || !std::filesystem::is_regular_file(status))
+    fail(path, "is no regular file that can be read; give " + wanted);
   const auto size = std::filesystem::file_size(path, error);
-  if (error || size > kLargest) fail(path, "is larger than 1 GiB, which no tokenizer is");
+  if (error || size > kLargest) fail(path, "is larger than 1 GiB; split it, or give " + wanted);
   std::ifstream file(path, std::ios::binary);
   std::string content{std::istreambuf_iterator<char>(file), {}};
   if (!file || content.size() != size) fail(path, "cannot be read; check its permissions and the disk");

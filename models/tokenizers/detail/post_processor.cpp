@@ -1,10 +1,10 @@
+#include <algorithm>
+
 #include <models/formats/message.h>
 #include <models/tokenizers/detail/components.h>
 
 namespace retentive::models::detail {
 namespace {
-
-Template text_alone() { return {std::nullopt}; }
 
 // {"SpecialToken": {"id": NAME}} -> the ids of NAME under special_tokens.
 void append_special(Template& result, const Json& piece, const Json& specials, const std::string& where) {
@@ -19,15 +19,28 @@ void append_special(Template& result, const Json& piece, const Json& specials, c
   Fields found(*special, where + ".special_tokens");
   for (const Json& id : found.array("ids")) {
     const Json single = {{"ids", id}};
-    result.emplace_back(Fields(single, found.where()).number("ids"));
+    result.items.emplace_back(Fields(single, found.where()).number("ids"));
   }
 }
 
+// Of a template of two texts only this is of interest: the special token that stands alone between them.
+std::optional<std::int64_t> token_between(const Json* pair, const Json& specials) {
+  const auto is_text = [](const Json& piece) { return piece.is_object() && piece.contains("Sequence"); };
+  if (pair == nullptr || !pair->is_array()) return std::nullopt;
+  const auto first = std::find_if(pair->begin(), pair->end(), is_text);
+  if (pair->end() - first < 3 || !is_text(first[2])) return std::nullopt;
+  const Json::json_pointer name("/SpecialToken/id"), id("/ids/0"), more("/ids/1");
+  if (!first[1].contains(name) || !first[1].at(name).is_string()) return std::nullopt;
+  const auto found = specials.find(first[1].at(name).get<std::string>());
+  if (found == specials.end() || !found->contains(id) || found->contains(more)) return std::nullopt;
+  return found->at(id).is_number_integer() ? std::optional(found->at(id).get<std::int64_t>()) : std::nullopt;
+}
+
 Template read_template(Fields& fields) {
-  Template result;
+  Template result{.items = {}};
   const Json& specials = fields.at("special_tokens");
   if (!specials.is_object()) fail_malformed(fields.where("special_tokens"), "is no object");
-  fields.find("pair");  // for two texts at once, which nothing here encodes
+  result.between = token_between(fields.find("pair"), specials);
   const std::string where = fields.where("single");
   for (const Json& piece : fields.array("single")) {
     Fields members(piece, where);
@@ -37,7 +50,7 @@ Template read_template(Fields& fields) {
       Fields sequence(members.at("Sequence"), where);
       sequence.number("type_id");
       if (sequence.text("id") != "A") fail_malformed(where, "asks for a second text; only the sequence 'A' is there");
-      result.emplace_back(std::nullopt);
+      result.items.emplace_back(std::nullopt);
     }
     members.finish();
   }
@@ -46,20 +59,21 @@ Template read_template(Fields& fields) {
 
 // Puts one template into the place of the text in another.
 Template nested(const Template& outer, const Template& inner) {
-  Template result;
-  for (const auto& item : outer) {
+  Template result{.items = {}, .between = outer.between ? outer.between : inner.between};
+  auto& items = result.items;
+  for (const auto& item : outer.items) {
     if (item) {
-      result.push_back(item);
+      items.push_back(item);
     } else {
-      result.insert(result.end(), inner.begin(), inner.end());
+      items.insert(items.end(), inner.items.begin(), inner.items.end());
     }
-    if (result.size() > 1024) fail_malformed("post_processor", "adds more than 1024 tokens");
+    if (items.size() > 1024) fail_malformed("post_processor", "adds more than 1024 tokens");
   }
   return result;
 }
 
 Template read_sequence(Fields& fields) {
-  Template result = text_alone();
+  Template result;
   std::size_t index = 0;
   for (const Json& member : sequence_members(fields, "processors")) {
     result =
@@ -70,7 +84,7 @@ Template read_sequence(Fields& fields) {
 
 Template read_byte_level(Fields& fields) {
   for (const char* key : {"add_prefix_space", "trim_offsets", "use_regex"}) fields.flag(key, true);  // offsets only
-  return text_alone();
+  return {};
 }
 
 Template read_typed(const std::string& type, Fields& fields) {
@@ -84,7 +98,7 @@ Template read_typed(const std::string& type, Fields& fields) {
 }  // namespace
 
 Template read_post_processor(const Json& json, const std::string& where) {
-  if (json.is_null()) return text_alone();
+  if (json.is_null()) return {};
   Fields fields(json, where);
   Template result = read_typed(fields.text("type"), fields);
   fields.finish();
