@@ -13,9 +13,10 @@ namespace retentive::apps {
 
 /// Exit codes of every subcommand.
 inline constexpr int kSuccess = 0;
-inline constexpr int kFailure = 1;     ///< an error of retention/base/error.h, printed by main
-inline constexpr int kUsage = 2;       ///< wrong flags or arguments
-inline constexpr int kSomeFailed = 3;  ///< some inputs failed, the others were done
+inline constexpr int kFailure = 1;        ///< an error of retention/base/error.h, printed by main
+inline constexpr int kUsage = 2;          ///< wrong flags or arguments
+inline constexpr int kSomeFailed = 3;     ///< some inputs failed, the others were done
+inline constexpr int kInterrupted = 130;  ///< stopped by Ctrl-C before all inputs were done; what was done is kept
 
 /// What a subcommand does once its arguments are parsed. Returns an exit code; throws retentive::Error for bad input.
 using Action = std::function<int()>;

@@ -1,12 +1,10 @@
-#include <algorithm>
-#include <array>
-#include <cctype>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
 
 #include <apps/command.h>
+#include <apps/detect_video.h>
 #include <apps/detection_writer.h>
 #include <apps/drawing_folder.h>
 #include <apps/image_paths.h>
@@ -16,7 +14,6 @@
 #include <datasets/draw.h>
 #include <datasets/image_io.h>
 #include <datasets/video/frame_source.h>
-#include <datasets/video/video_writer.h>
 #include <models/detection/detect_dataset.h>
 #include <models/labels.h>
 #include <models/pipelines/builtin_weights.h>
@@ -130,13 +127,6 @@ class CocoSink {
   std::vector<datasets::CocoResult> results_;
 };
 
-bool is_video(const fs::path& path) {
-  constexpr std::array kEndings = {".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"};
-  auto ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
-}
-
 /// One run of the subcommand.
 class DetectRun {
  public:
@@ -149,23 +139,27 @@ class DetectRun {
 
   int run() {
     std::vector<std::string> images, videos;
-    for (const auto& path : flags_.paths) (is_video(path) ? videos : images).push_back(path);
+    for (const auto& path : flags_.paths) (datasets::has_video_extension(path) ? videos : images).push_back(path);
     if (!flags_.coco.empty() && (flags_.camera || !videos.empty())) {
       throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
     }
     if (!images.empty()) detect_images(expand_image_paths(images, std::cin));
-    for (const auto& video : videos) detect_video(video);
-    if (flags_.camera) {
+    for (const auto& video : videos) {
+      if (!interrupt_.requested()) detect_video(video);
+    }
+    const bool stopped = interrupt_.requested();  // a camera has no other end
+    if (flags_.camera && !stopped) {
       detect_frames("camera " + std::to_string(*flags_.camera), datasets::FrameSource::open(*flags_.camera));
     }
     coco_.write();
-    return failed_ ? kSomeFailed : kSuccess;
+    if (stopped) std::cerr << "note: stopped before all inputs were done; what was done is kept\n";
+    return stopped ? kInterrupted : failed_ ? kSomeFailed : kSuccess;
   }
 
  private:
   void detect_images(const std::vector<fs::path>& paths) {
     ProgressMeter progress(static_cast<int64_t>(paths.size()), "images");
-    detector_.detect_each(paths, [&](ImageDetections&& item, const vision::Image& image) {
+    const auto sink = [&](ImageDetections&& item, const vision::Image& image) {
       failed_ = failed_ || item.error.has_value();
       progress.hide();
       writer_.write(item);
@@ -174,13 +168,14 @@ class DetectRun {
         datasets::write_image(drawings_.place(item.path, ".jpg"), draw(image, item));
       }
       progress.advance();
-    });
+    };
+    detector_.detect_each(paths, sink, &interrupt_.requested());
   }
 
   void detect_video(const std::string& path) {
     try {
-      detect_frames(path, datasets::FrameSource::open(fs::path(path)));
-    } catch (const DataError& error) {
+      detect_frames(path, datasets::FrameSource::open(fs::path(path), decode_options()));
+    } catch (const Error& error) {
       failed_ = true;
       ImageDetections item;
       item.path = path;
@@ -190,22 +185,11 @@ class DetectRun {
   }
 
   void detect_frames(const std::string& name, datasets::FrameSource source) {
-    InterruptScope interrupt;
-    std::optional<datasets::VideoWriter> video;
-    while (!interrupt.requested()) {
-      const auto frame = source.next();
-      if (!frame) break;
-      const ImageDetections item{name, frame->height, frame->width, detector_.detect(*frame), std::nullopt};
-      writer_.write(item, FramePosition{source.index(), source.seconds()});
-      if (!drawings_.wanted()) continue;
-      if (!video) {
-        constexpr double kUsualRate = 25;
-        video.emplace(drawings_.place(name, ".avi"), source.fps().value_or(kUsualRate), frame->height, frame->width);
-      }
-      video->write(draw(*frame, item));
-    }
-    if (video) video->close();
+    const auto drawing = drawings_.wanted() ? std::optional(drawings_.place(name, ".avi")) : std::nullopt;
+    apps::detect_frames(name, std::move(source), detector_, writer_, drawing, interrupt_.requested());
   }
+
+  datasets::DecodeOptions decode_options() const { return {static_cast<int64_t>(flags_.max_megapixels * 1e6)}; }
 
   vision::Image draw(const vision::Image& image, const ImageDetections& item) const {
     return datasets::draw_detections(image, item.detections, detector_.labels());
@@ -216,6 +200,7 @@ class DetectRun {
   DetectionWriter writer_;
   CocoSink coco_;
   DrawingFolder drawings_;
+  InterruptScope interrupt_;
   bool failed_ = false;
 };
 

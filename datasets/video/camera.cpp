@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string>
 
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
@@ -13,6 +14,18 @@ namespace retentive::datasets::detail {
 namespace {
 
 using vision::Image;
+
+/// While it lives, OpenCV prints nothing: what its backends have to say of a missing camera is in our own errors.
+class QuietOpenCv {
+ public:
+  QuietOpenCv() : before_(cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT)) {}
+  ~QuietOpenCv() { cv::utils::logging::setLogLevel(before_); }
+  QuietOpenCv(const QuietOpenCv&) = delete;
+  QuietOpenCv& operator=(const QuietOpenCv&) = delete;
+
+ private:
+  cv::utils::logging::LogLevel before_;
+};
 
 class Camera final : public FrameStream {
  public:
@@ -47,6 +60,7 @@ class Camera final : public FrameStream {
   using Clock = std::chrono::steady_clock;
 
   bool read(cv::Mat& decoded) {
+    const QuietOpenCv quiet;
     try {
       return capture_.read(decoded) && !decoded.empty();
     } catch (const cv::Exception&) {  // a camera that was unplugged
@@ -73,7 +87,8 @@ std::unique_ptr<FrameStream> open_camera(int number) {
   cv::VideoCapture capture;
   bool opened = false;
   try {
-    // By name OpenCV says nothing about a device that is not there; other backends print lines of their own.
+    // The other backends, GStreamer above all, print lines of their own.
+    const QuietOpenCv quiet;
     opened = capture.open(device, cv::CAP_V4L2);
   } catch (const cv::Exception&) {  // refused below
   }

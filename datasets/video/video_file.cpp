@@ -159,7 +159,7 @@ class VideoFile final : public FrameStream {
       if (video && (stream_ == nullptr || (preferred(stream) && !preferred(stream_)))) stream_ = stream;
     }
     if (stream_ == nullptr) {
-      throw DataError("[video] " + name_ + " holds no video, only sound or pictures; give a video file");
+      throw DataError("[video] " + name_ + " holds no video, at most sound and pictures; give a video file");
     }
     stream_->discard = AVDISCARD_DEFAULT;
   }
@@ -233,7 +233,8 @@ class VideoFile final : public FrameStream {
     const int64_t stamp = frame.best_effort_timestamp;
     if (stamp == AV_NOPTS_VALUE) return frames_ == 0 ? 0 : time_ + 1 / fps().value_or(25);
     if (first_stamp_ == AV_NOPTS_VALUE) first_stamp_ = stamp;
-    return static_cast<double>(stamp - first_stamp_) * av_q2d(stream_->time_base);
+    const AVRational unit = stream_->time_base;
+    return static_cast<double>(stamp - first_stamp_) * unit.num / unit.den;
   }
 
   Image upright() {

@@ -152,13 +152,15 @@ std::vector<vision::Detection> Detector::detect(const std::filesystem::path& pat
 }
 
 void Detector::detect_each(std::span<const std::filesystem::path> paths,
-                           const std::function<void(ImageDetections&&, const vision::Image&)>& sink) const {
+                           const std::function<void(ImageDetections&&, const vision::Image&)>& sink,
+                           const std::atomic<bool>* stop) const {
   const auto read = [this](const std::filesystem::path& path) {
     return std::async(std::launch::async, [this, path] { return impl_->decode(path); });
   };
   std::future<Decoded> next;
   if (!paths.empty()) next = read(paths[0]);
   for (size_t i = 0; i < paths.size(); ++i) {
+    if (stop != nullptr && *stop) return;
     const auto decoded = next.get();
     if (i + 1 < paths.size()) next = read(paths[i + 1]);
     sink(impl_->detect(paths[i], decoded), decoded.image);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -62,9 +63,10 @@ class RETENTIVE_API Detector {
 
   /// Results in the order of the paths, handed over one by one together with the decoded image; an input that fails has
   /// an error in its place and an empty image. The next image is read and decoded meanwhile. `sink` is called from the
-  /// calling thread.
+  /// calling thread. Ends early, between two images, once `stop` is true.
   void detect_each(std::span<const std::filesystem::path> paths,
-                   const std::function<void(ImageDetections&&, const vision::Image&)>& sink) const;
+                   const std::function<void(ImageDetections&&, const vision::Image&)>& sink,
+                   const std::atomic<bool>* stop = nullptr) const;
 
   const std::string& model_name() const;
   /// Name of every class; "class <index>" where the model has no names.

@@ -11,8 +11,6 @@
 #include <datasets/files.h>
 #include <datasets/image_io.h>
 #include <datasets/rle.h>
-#include <datasets/video/frame_source.h>
-#include <datasets/video/video_writer.h>
 #include <pipelines/detectors.h>
 #include <pipelines/helpers.h>
 #include <support/catch.h>
@@ -248,45 +246,6 @@ TEST_CASE("detect: what cannot run is refused with the way out") {
   const auto absent = scene.detect({scene / "in/absent.png"});
   CHECK(absent.exit_code != 0);
   CHECK_THAT(absent.err, Contains("absent.png"));
-}
-
-TEST_CASE("detect: every frame of a video, drawn into a video") {
-  const Scene scene;
-  {
-    datasets::VideoWriter video(scene / "clip.avi", 5, 96, 128);
-    for (uint32_t i = 0; i < 3; ++i) video.write(patch_image(96, 128, 3, 40 + i));
-    video.close();
-  }
-  const auto result = scene.detect({"--json", "--draw", scene / "out", scene / "clip.avi"});
-  INFO(result.err);
-  REQUIRE(result.exit_code == 0);
-  const auto records = json_lines(result);
-  REQUIRE(records.size() == 3);
-  for (size_t i = 0; i < 3; ++i) {
-    CHECK(records[i].at("path") == scene / "clip.avi");
-    CHECK(records[i].at("frame") == i);
-    CHECK(records[i].at("time").get<double>() == Approx(0.2 * static_cast<double>(i)).margin(1e-6));
-    CHECK(records[i].at("detections").is_array());
-  }
-  auto drawn = datasets::FrameSource::open(std::filesystem::path(scene / "out/clip.avi"));
-  int64_t frames = 0;
-  while (const auto frame = drawn.next()) {
-    ++frames;
-    CHECK((frame->height == 96 && frame->width == 128));
-  }
-  CHECK(frames == 3);
-  CHECK_THAT(scene.detect({scene / "clip.avi"}).out, Contains("clip.avi frame 2: "));
-  write_bytes(scene / "broken.avi", {'R', 'I', 'F', 'F'});
-  const auto broken = scene.detect({"--json", scene / "broken.avi", scene / "clip.avi", scene / "in/a.png"});
-  CHECK(broken.exit_code == 3);
-  const auto all = json_lines(broken);
-  REQUIRE(all.size() == 5);
-  CHECK(all[0].at("path") == scene / "in/a.png");
-  CHECK_THAT(all[1].at("error").at("message").get<std::string>(), Contains("broken.avi"));
-  CHECK(all[4].at("detections") == records[2].at("detections"));
-  const auto coco = scene.detect({"--coco", scene / "dt.json", scene / "clip.avi"});
-  CHECK(coco.exit_code == 1);
-  CHECK_THAT(coco.err, Contains("--coco"));
 }
 
 }  // namespace

@@ -24,9 +24,10 @@ struct ProcessResult {
 };
 
 /// Runs `arguments` (the first is the program) to its end, without a shell; `input` becomes its standard input. Above
-/// 0, `interrupt_after` sends it SIGINT that long after its beginning.
+/// 0, `interrupt_after` sends it SIGINT that long after its beginning; `interrupt_at_output` does once it has written
+/// to its standard output.
 inline ProcessResult run_process(const std::vector<std::string>& arguments, const std::string& input = "",
-                                 std::chrono::milliseconds interrupt_after = {}) {
+                                 std::chrono::milliseconds interrupt_after = {}, bool interrupt_at_output = false) {
   const auto capture = [] { return std::unique_ptr<std::FILE, int (*)(std::FILE*)>(std::tmpfile(), std::fclose); };
   const auto in = capture(), out = capture(), err = capture();
   if (!in || !out || !err) throw std::runtime_error("no temporary file");
@@ -49,7 +50,13 @@ inline ProcessResult run_process(const std::vector<std::string>& arguments, cons
     kill(child, SIGINT);
   }
   int status = 0;
-  waitpid(child, &status, 0);
+  bool ended = false;
+  while (interrupt_at_output && !ended && lseek(fileno(out.get()), 0, SEEK_END) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ended = waitpid(child, &status, WNOHANG) != 0;
+  }
+  if (interrupt_at_output && !ended) kill(child, SIGINT);
+  if (!ended) waitpid(child, &status, 0);
   const auto text = [](std::FILE* file) {
     std::string content(static_cast<size_t>(std::fseek(file, 0, SEEK_END) == 0 ? std::ftell(file) : 0), '\0');
     std::rewind(file);
