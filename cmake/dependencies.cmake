@@ -47,12 +47,19 @@ retentive_require(PNG_FOUND "libpng" ">= 1.6" "sudo apt-get install libpng-dev")
 find_package(TIFF 4.5 QUIET)
 retentive_require(TIFF_FOUND "libtiff" ">= 4.5" "sudo apt-get install libtiff-dev")
 
+find_package(JPEG QUIET)
+retentive_require(JPEG_FOUND "libjpeg-turbo" "any" "sudo apt-get install libjpeg-dev")
+find_package(GIF 5.1 QUIET)
+retentive_require(GIF_FOUND "giflib" ">= 5.1" "sudo apt-get install libgif-dev")
+
 find_package(nlohmann_json 3.10 QUIET)
 retentive_require(nlohmann_json_FOUND "nlohmann-json" ">= 3.10" "sudo apt-get install nlohmann-json3-dev")
 
 # Libraries without a CMake config: through pkg-config, as targets PkgConfig::NAME.
 find_package(PkgConfig QUIET)
 retentive_require(PkgConfig_FOUND "pkg-config" "any" "sudo apt-get install pkg-config")
+pkg_check_modules(webp QUIET IMPORTED_TARGET libwebp>=1.0 libwebpdemux>=1.0)
+retentive_require(webp_FOUND "libwebp with its demuxer" ">= 1.0" "sudo apt-get install libwebp-dev")
 pkg_check_modules(pcre2 QUIET IMPORTED_TARGET libpcre2-8>=10.40)
 retentive_require(pcre2_FOUND "PCRE2" ">= 10.40, 8 bit" "sudo apt-get install libpcre2-dev")
 pkg_check_modules(utf8proc QUIET IMPORTED_TARGET libutf8proc>=2.6)

@@ -46,6 +46,7 @@ std::span<const uint8_t> ByteReader::at(uint64_t offset, size_t count) {
   if (offset < page_offset_ || offset + count > page_offset_ + page_.size()) {
     page_.resize(std::min<uint64_t>(std::max(count, kPage), size_ - offset));
     page_offset_ = offset;
+    copied_until_ = UINT64_MAX;
     file_.seekg(static_cast<std::streamoff>(offset));
     if (!file_.read(reinterpret_cast<char*>(page_.data()), static_cast<std::streamsize>(page_.size()))) {
       fail("cannot be read at byte " + std::to_string(offset) + "; check the disk or copy the file again");
@@ -70,10 +71,31 @@ uint32_t ByteReader::u32(uint64_t offset, bool little) {
   return little ? first | second << 16 : first << 16 | second;
 }
 
+uint64_t ByteReader::u64(uint64_t offset, bool little) {
+  const uint64_t first = u32(offset, little);
+  const uint64_t second = u32(offset + 4, little);
+  return little ? first | second << 32 : first << 32 | second;
+}
+
 bool ByteReader::matches(uint64_t offset, const char* text, size_t count) {
   if (offset > size_ || count > size_ - offset) return false;
   return std::equal(text, text + count, at(offset, count).begin(),
                     [](char expected, uint8_t byte) { return static_cast<uint8_t>(expected) == byte; });
+}
+
+size_t ByteReader::copy(uint64_t offset, uint8_t* out, size_t count) noexcept {
+  if (offset >= size_) return 0;
+  count = static_cast<size_t>(std::min<uint64_t>(count, size_ - offset));
+  if (!file_.is_open()) {
+    std::copy_n(bytes_.data() + offset, count, out);
+    return count;
+  }
+  file_.clear();
+  if (offset != copied_until_) file_.seekg(static_cast<std::streamoff>(offset));
+  file_.read(reinterpret_cast<char*>(out), static_cast<std::streamsize>(count));
+  count = static_cast<size_t>(file_.gcount());
+  copied_until_ = offset + count;
+  return count;
 }
 
 void ByteReader::fail(const std::string& what) const { throw DataError("[image] " + name_ + " " + what); }

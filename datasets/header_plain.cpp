@@ -30,38 +30,40 @@ constexpr uint64_t kMaxPnmHeader = 4096;
 
 bool is_space(uint8_t byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
 
-// Passes over blanks and comments, reads one decimal number and leaves `position` on what follows it.
-int64_t read_number(ByteReader& reader, uint64_t& position) {
+int64_t header_number(ByteReader& reader, uint64_t& position) {
+  const auto value = read_pnm_number(reader, position, 10);
+  if (value && position < kMaxPnmHeader) return *value;
+  reader.fail("is a damaged PNM: a number is expected at byte " + std::to_string(position) + "; replace the file");
+}
+
+}  // namespace
+
+std::optional<uint32_t> read_pnm_number(ByteReader& reader, uint64_t& position, int most_digits) {
   bool comment = false;
-  while (position < kMaxPnmHeader) {
+  for (; position < reader.size(); ++position) {
     const uint8_t byte = reader.u8(position);
     if (byte == '#') comment = true;
     if (byte == '\n' || byte == '\r') comment = false;
     if (!comment && !is_space(byte)) break;
-    ++position;
   }
-  int64_t value = -1;
-  while (position < kMaxPnmHeader && value < 1'000'000'000) {
+  uint64_t value = 0;
+  int digits = 0;
+  for (; digits < most_digits && position < reader.size(); ++digits, ++position) {
     const uint8_t byte = reader.u8(position);
     if (byte < '0' || byte > '9') break;
-    value = (value < 0 ? 0 : value) * 10 + (byte - '0');
-    ++position;
+    value = 10 * value + (byte - '0');
   }
-  if (value < 0) {
-    reader.fail("is a damaged PNM: a number is expected at byte " + std::to_string(position) + "; replace the file");
-  }
-  return value;
+  if (digits == 0 || value > UINT32_MAX) return std::nullopt;
+  return static_cast<uint32_t>(value);
 }
-
-}  // namespace
 
 PnmLayout read_pnm_layout(ByteReader& reader) {
   PnmLayout layout;
   layout.kind = reader.u8(1) - '0';
   uint64_t position = 2;
-  layout.width = read_number(reader, position);
-  layout.height = read_number(reader, position);
-  if (layout.kind != 1 && layout.kind != 4) layout.max_value = read_number(reader, position);
+  layout.width = header_number(reader, position);
+  layout.height = header_number(reader, position);
+  if (layout.kind != 1 && layout.kind != 4) layout.max_value = header_number(reader, position);
   if (!is_space(reader.u8(position))) {
     reader.fail("is a damaged PNM: no blank after its header, at byte " + std::to_string(position) +
                 "; replace the file");

@@ -33,8 +33,7 @@ int find_orientation(ByteReader& reader) {
     const uint64_t body = position + 8;
     if (length > reader.size() - body) break;
     if (reader.matches(position, "EXIF", 4)) {
-      const uint64_t prefix = reader.matches(body, "Exif\0\0", 6) ? 6 : 0;
-      return read_exif_orientation(reader, body + prefix, body + length);
+      return read_exif_orientation(reader, body, body + length);
     }
     position = body + length + (length & 1);
   }
@@ -52,7 +51,6 @@ ImageHeader read_webp_header(ByteReader& reader) {
     read_lossless(reader, kBody, header);
   } else if (reader.matches(12, "VP8X", 4)) {
     const uint8_t flags = reader.u8(kBody);
-    if (flags & 0x02) reader.fail("is an animated WebP; still images are accepted: extract a frame from it");
     header.width = int64_t{reader.u24(kBody + 4, true)} + 1;
     header.height = int64_t{reader.u24(kBody + 7, true)} + 1;
     header.channels = (flags & 0x10) ? 4 : 3;

@@ -51,8 +51,8 @@ std::vector<fs::path> class_folders(const fs::path& root) {
 }  // namespace
 
 bool has_image_extension(const fs::path& path) {
-  static constexpr std::array<const char*, 10> kExtensions = {".jpg", ".jpeg", ".png", ".webp", ".bmp",
-                                                              ".tif", ".tiff", ".pgm", ".ppm",  ".pnm"};
+  static constexpr std::array<const char*, 12> kExtensions = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp",
+                                                              ".tif", ".tiff", ".pbm", ".pgm",  ".ppm", ".pnm"};
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return std::tolower(c); });
@@ -76,8 +76,9 @@ ImageFolder::ImageFolder(const fs::path& root, const DecodeOptions& options) : o
   for (const fs::path& folder : class_folders(root)) {
     const std::vector<fs::path> images = list_images(folder);
     if (images.empty()) {
-      throw DataError("[image folder] class folder " + folder.string() +
-                      " holds no image (.jpg .jpeg .png .webp .bmp .tif .tiff .pgm .ppm .pnm); add some or remove it");
+      throw DataError(
+          "[image folder] class folder " + folder.string() +
+          " holds no image (.jpg .jpeg .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm); add some or remove it");
     }
     const int64_t label = static_cast<int64_t>(class_names_.size());
     for (const fs::path& image : images) entries_.push_back({image, label});

@@ -16,12 +16,18 @@ struct Signature {
 };
 
 // Formats that people meet and this library does not read, so that the message can name them.
-constexpr std::array<Signature, 6> kForeign = {{{"GIF8", 4, "a GIF"},
-                                                {"%PDF", 4, "a PDF document"},
-                                                {"PK\3\4", 4, "a zip archive"},
-                                                {"\x1f\x8b", 2, "gzip-compressed"},
-                                                {"P7\n", 3, "a PAM image"},
-                                                {"version https://git-lfs", 23, "a Git LFS pointer, not the image"}}};
+constexpr std::array<Signature, 12> kForeign = {{{"%PDF", 4, "a PDF document"},
+                                                 {"PK\3\4", 4, "a zip archive"},
+                                                 {"\x1f\x8b", 2, "gzip-compressed"},
+                                                 {"P7\n", 3, "a PAM image"},
+                                                 {"PF\n", 3, "a PFM image of floating point"},
+                                                 {"Pf\n", 3, "a PFM image of floating point"},
+                                                 {"8BPS", 4, "a Photoshop document"},
+                                                 {"\0\0\1\0", 4, "an ICO icon"},
+                                                 {"\0\0\0\x0cjP  ", 8, "a JPEG 2000"},
+                                                 {"\xff\x0a", 2, "a JPEG XL"},
+                                                 {"v/1\1", 4, "an OpenEXR image"},
+                                                 {"version https://git-lfs", 23, "a Git LFS pointer, not the image"}}};
 
 std::string describe_start(ByteReader& reader) {
   for (const Signature& signature : kForeign) {
@@ -53,11 +59,13 @@ ImageHeader read_any(ByteReader& reader) {
   if (reader.matches(0, "\xff\xd8\xff", 3)) return detail::read_jpeg_header(reader);
   if (reader.matches(0, "\x89PNG\r\n\x1a\n", 8)) return detail::read_png_header(reader);
   if (reader.matches(0, "RIFF", 4) && reader.matches(8, "WEBP", 4)) return detail::read_webp_header(reader);
+  if (reader.matches(0, "GIF87a", 6) || reader.matches(0, "GIF89a", 6)) return detail::read_gif_header(reader);
+  if (reader.matches(0, "II+\0", 4) || reader.matches(0, "MM\0+", 4)) return detail::read_tiff_header(reader);
   if (reader.matches(0, "II*\0", 4) || reader.matches(0, "MM\0*", 4)) return detail::read_tiff_header(reader);
   if (reader.matches(0, "BM", 2)) return detail::read_bmp_header(reader);
   if (is_pnm(reader)) return detail::read_pnm_header(reader);
   reader.fail(describe_start(reader) +
-              "; JPEG, PNG, WebP, BMP, TIFF and PNM are accepted; convert, replace or remove the file");
+              "; JPEG, PNG, WebP, GIF, BMP, TIFF and PNM are accepted; convert, replace or remove the file");
 }
 
 ImageHeader read_checked(ByteReader& reader) {
@@ -79,6 +87,8 @@ const char* to_string(ImageFormat format) {
       return "PNG";
     case ImageFormat::webp:
       return "WebP";
+    case ImageFormat::gif:
+      return "GIF";
     case ImageFormat::bmp:
       return "BMP";
     case ImageFormat::tiff:

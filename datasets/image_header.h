@@ -9,7 +9,7 @@
 
 namespace retentive::datasets {
 
-enum class ImageFormat { jpeg, png, webp, bmp, tiff, pnm };
+enum class ImageFormat { jpeg, png, webp, gif, bmp, tiff, pnm };
 
 /// What an image file says of itself before anything is decoded.
 struct ImageHeader {

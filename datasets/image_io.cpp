@@ -4,10 +4,13 @@
 
 #include <opencv2/imgcodecs.hpp>
 
+#include <datasets/detail/alpha_survey.h>
 #include <datasets/detail/byte_reader.h>
+#include <datasets/detail/decoders.h>
 #include <datasets/detail/integrity.h>
 #include <datasets/image_header.h>
 #include <datasets/image_io.h>
+#include <datasets/notes.h>
 #include <datasets/resize.h>
 #include <retention/base/error.h>
 
@@ -32,65 +35,6 @@ void check_bytes(uint64_t size, const std::string& name) {
   if (size <= kMaxBytes) return;
   fail(name,
        "has " + std::to_string(size) + " bytes; at most " + std::to_string(kMaxBytes) + " are accepted; save it anew");
-}
-
-cv::Mat decode_raw(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
-  std::string reason;
-  try {
-    // IMREAD_UNCHANGED also leaves the EXIF orientation alone.
-    const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<uint8_t*>(bytes.data()));
-    cv::Mat decoded = cv::imdecode(encoded, cv::IMREAD_UNCHANGED);
-    if (!decoded.empty()) return decoded;
-  } catch (const cv::Exception& error) {
-    reason = " (" + error.err + ")";
-  }
-  fail(name, "is a damaged or unusual " + std::string(to_string(header.format)) + " that cannot be decoded" + reason +
-                 "; replace it or save it anew");
-}
-
-/// RGB pixels from the decoder's BGR, BGRA or grey, in 8 or 16 bits.
-template <class Value>
-void copy_rgb(const cv::Mat& decoded, Image& image) {
-  const int channels = decoded.channels();
-  const int red = channels >= 3 ? 2 : 0;
-  const int green = channels >= 3 ? 1 : 0;
-  constexpr int kShift = 8 * (sizeof(Value) - 1);
-  uint8_t* out = image.pixels.data();
-  for (int y = 0; y < decoded.rows; ++y) {
-    const Value* in = decoded.ptr<Value>(y);
-    for (int x = 0; x < decoded.cols; ++x, in += channels, out += 3) {
-      out[0] = static_cast<uint8_t>(in[red] >> kShift);
-      out[1] = static_cast<uint8_t>(in[green] >> kShift);
-      out[2] = static_cast<uint8_t>(in[0] >> kShift);
-    }
-  }
-}
-
-Image to_image(const cv::Mat& decoded, const std::string& name) {
-  Image image{decoded.rows, decoded.cols, 3, {}};
-  image.pixels.resize(image.height * image.width * 3);
-  if (decoded.depth() == CV_8U) {
-    copy_rgb<uint8_t>(decoded, image);
-  } else if (decoded.depth() == CV_16U) {
-    copy_rgb<uint16_t>(decoded, image);
-  } else {
-    fail(name, "does not hold 8-bit or 16-bit unsigned pixels; convert it to an 8-bit PNG");
-  }
-  return image;
-}
-
-/// The alpha channel of decoded pixels; opaque when there is none.
-Image to_alpha(const cv::Mat& decoded) {
-  Image image{decoded.rows, decoded.cols, 1, {}};
-  image.pixels.assign(image.height * image.width, 255);
-  if (decoded.channels() != 4) return image;
-  const size_t bytes = decoded.elemSize1();
-  for (int y = 0; y < decoded.rows; ++y) {
-    // The high byte of BGRA's last value, on little-endian machines.
-    const uint8_t* in = decoded.ptr(y) + 4 * bytes - 1;
-    for (int x = 0; x < decoded.cols; ++x) image.pixels[y * image.width + x] = in[x * 4 * bytes];
-  }
-  return image;
 }
 
 /// EXIF orientation: 2 and 4 mirror, 3 turns by 180 degrees, 5 to 8 swap rows and columns.
@@ -146,19 +90,48 @@ std::vector<uint8_t> encode(const Image& image, const std::string& extension, co
                         " cannot be written as " + extension + "; use .png");
 }
 
-/// Decoded pixels as stored, after every check that needs no decoding, and of the size that the header says.
-cv::Mat decode_checked(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name,
-                       const DecodeOptions& options) {
+detail::Decoded decode_format(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
+  switch (header.format) {
+    case ImageFormat::jpeg:
+      return detail::decode_jpeg(bytes, header, name);
+    case ImageFormat::png:
+      return detail::decode_png(bytes, header, name);
+    case ImageFormat::webp:
+      return detail::decode_webp(bytes, header, name);
+    case ImageFormat::gif:
+      return detail::decode_gif(bytes, header, name);
+    case ImageFormat::bmp:
+      return detail::decode_bmp(bytes, header, name);
+    case ImageFormat::tiff:
+      return detail::decode_tiff(bytes, header, name);
+    case ImageFormat::pnm:
+      return detail::decode_pnm(bytes, header, name);
+  }
+  fail(name, "is of an unknown format");
+}
+
+/// Pixels as stored, after every check that needs no decoding.
+detail::Decoded decode_checked(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name,
+                               const DecodeOptions& options) {
   check_limit(header, name, options);
   check_bytes(bytes.size(), name);
   detail::check_complete(bytes, header, name);
-  cv::Mat decoded = header.format == ImageFormat::tiff ? decode_raw(detail::neutral_tiff(bytes, name), header, name)
-                                                       : decode_raw(bytes, header, name);
-  if (decoded.cols != header.width || decoded.rows != header.height) {
-    fail(name, "is damaged: its header says " + size_text(header.width, header.height) + " but " +
-                   size_text(decoded.cols, decoded.rows) + " pixels were decoded; replace it");
-  }
+  detail::Decoded decoded = decode_format(bytes, header, name);
+  for (const std::string& note : decoded.notes) detail::give_note(name, note);
   return decoded;
+}
+
+/// Alpha is dropped, unless it alone shows what there is to see.
+Image without_alpha(detail::Decoded decoded, const std::string& name) {
+  detail::AlphaSurvey survey;
+  uint8_t* rgb = decoded.colour.pixels.data();
+  const std::vector<uint8_t>& alpha = decoded.alpha.pixels;
+  for (size_t i = 0; i < alpha.size(); ++i) survey.add(rgb + 3 * i, alpha[i]);
+  if (const auto background = survey.background()) {
+    for (size_t i = 0; i < alpha.size(); ++i) detail::compose(rgb + 3 * i, alpha[i], *background, rgb + 3 * i);
+    detail::give_note(name, detail::AlphaSurvey::note(*background));
+  }
+  return std::move(decoded.colour);
 }
 
 /// The bytes of a file whose header is that of an image within the limit.
@@ -177,9 +150,24 @@ std::vector<uint8_t> read_encoded(const std::filesystem::path& path, const Decod
 
 }  // namespace
 
+detail::Decoded detail::make_decoded(const ImageHeader& header, bool has_alpha) {
+  const int64_t pixels = header.height * header.width;
+  Decoded decoded{{header.height, header.width, 3, {}}, {header.height, header.width, 1, {}}, {}};
+  decoded.colour.pixels.resize(3 * pixels);
+  if (has_alpha) decoded.alpha.pixels.assign(pixels, 255);
+  return decoded;
+}
+
+void detail::split_rgba(const uint8_t* rgba, Decoded& decoded) {
+  for (size_t i = 0; i < decoded.alpha.pixels.size(); ++i) {
+    std::copy_n(rgba + 4 * i, 3, decoded.colour.pixels.data() + 3 * i);
+    decoded.alpha.pixels[i] = rgba[4 * i + 3];
+  }
+}
+
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
   const ImageHeader header = read_image_header(bytes, name);
-  return apply_orientation(to_image(decode_checked(bytes, header, name, options), name), header.orientation);
+  return apply_orientation(without_alpha(decode_checked(bytes, header, name, options), name), header.orientation);
 }
 
 Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {
@@ -190,9 +178,12 @@ TransparentImage decode_transparent_image(const std::filesystem::path& path, con
   const std::string name = path.string();
   const std::vector<uint8_t> bytes = read_encoded(path, options);
   const ImageHeader header = read_image_header(bytes, name);
-  const cv::Mat decoded = decode_checked(bytes, header, name, options);
-  return {apply_orientation(to_image(decoded, name), header.orientation),
-          apply_orientation(to_alpha(decoded), header.orientation), decoded.channels() == 4};
+  detail::Decoded decoded = decode_checked(bytes, header, name, options);
+  const bool has_alpha = decoded.has_alpha();
+  if (!has_alpha)
+    decoded.alpha = {header.height, header.width, 1, std::vector<uint8_t>(header.height * header.width, 255)};
+  return {apply_orientation(std::move(decoded.colour), header.orientation),
+          apply_orientation(std::move(decoded.alpha), header.orientation), has_alpha};
 }
 
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {

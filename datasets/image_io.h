@@ -18,8 +18,9 @@ struct DecodeOptions {
   int64_t max_pixels = 64'000'000;
 };
 
-/// Decodes JPEG, PNG, WebP, BMP, TIFF or PNM to RGB [height, width, 3]: alpha dropped, grey replicated,
-/// 16-bit by its high byte, palettes expanded, EXIF orientation applied.
+/// Decodes JPEG, PNG, WebP, GIF, BMP, TIFF or PNM to RGB [height, width, 3]: grey replicated, 16-bit by its high byte,
+/// palettes expanded, EXIF orientation applied, the first image of several. Alpha is dropped, unless it alone shows
+/// what there is to see (docs/images.md). What a user should know goes to the sink of notes.h.
 /// Throws DataError naming the file for anything that is not a complete image or exceeds the limit.
 RETENTIVE_API Image decode_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 

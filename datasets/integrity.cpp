@@ -1,6 +1,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <set>
 
 #include <datasets/detail/header_formats.h>
 #include <datasets/detail/integrity.h>
@@ -43,6 +44,7 @@ void check_jpeg(std::span<const uint8_t> bytes, ByteReader& reader) {
   size_t position = 2;
   int scans = 0;
   uint64_t needed = 0, coded = 0;
+  std::set<uint8_t> missing;  // components without a scan so far
   while (position + 1 < bytes.size()) {
     const uint8_t marker = bytes[position + 1];
     if (bytes[position] != 0xff || marker == 0xff || marker == 0) {
@@ -54,7 +56,13 @@ void check_jpeg(std::span<const uint8_t> bytes, ByteReader& reader) {
     } else if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
       position += 2;
     } else {
-      if (marker >= 0xc0 && marker <= 0xc2) needed = least_bits(reader, position);
+      if (marker >= 0xc0 && marker <= 0xc2) {
+        needed = least_bits(reader, position);
+        for (uint8_t i = 0; i < reader.u8(position + 9); ++i) missing.insert(reader.u8(position + 10 + 3 * size_t{i}));
+      }
+      for (uint8_t i = 0; marker == 0xda && i < reader.u8(position + 4); ++i) {
+        missing.erase(reader.u8(position + 5 + 2 * size_t{i}));
+      }
       position += 2 + size_t{reader.u16(position + 2, false)};
       if (marker != 0xda) continue;
       if (++scans > kMaxScans) {
@@ -65,7 +73,8 @@ void check_jpeg(std::span<const uint8_t> bytes, ByteReader& reader) {
       position = end;
     }
   }
-  cut_short(reader, "the JPEG stream has no end-of-image marker");
+  // Without an end marker the decoder has to find the data complete.
+  if (scans == 0 || !missing.empty()) cut_short(reader, "the JPEG stream has no end-of-image marker");
 }
 
 void check_png(std::span<const uint8_t> bytes, ByteReader& reader) {
@@ -100,7 +109,8 @@ void check_bmp(std::span<const uint8_t> bytes, const ImageHeader& header, ByteRe
   const bool core = reader.u32(14, true) == 12;
   const uint64_t bits = reader.u16(core ? 24 : 28, true);
   const uint32_t compression = core ? 0 : reader.u32(30, true);
-  if (compression != 0 && compression != 3) return;  // run lengths: the decoder sees a missing end itself
+  if (compression != 0 && compression != 3 && compression != 6)
+    return;  // run lengths: the decoder sees a missing end itself
   const uint64_t row = (static_cast<uint64_t>(header.width) * bits + 31) / 32 * 4;
   const uint64_t needed = reader.u32(10, true) + row * static_cast<uint64_t>(header.height);
   if (needed > bytes.size()) {
@@ -111,12 +121,6 @@ void check_bmp(std::span<const uint8_t> bytes, const ImageHeader& header, ByteRe
 
 void check_pnm(std::span<const uint8_t> bytes, ByteReader& reader) {
   const PnmLayout layout = read_pnm_layout(reader);
-  if (layout.max_value != 1 && layout.max_value != 255 && layout.max_value != 65535) {
-    reader.fail("is a PNM of largest value " + std::to_string(layout.max_value) +
-                "; 255 and 65535 are accepted; convert it to PNG");
-  }
-  const bool bitmap = layout.kind == 1 || layout.kind == 4;
-  if (layout.max_value == 1 && !bitmap) reader.fail("is a PNM of largest value 1; 255 and 65535 are accepted");
   const uint64_t samples = static_cast<uint64_t>(layout.width) * (layout.kind % 3 == 0 ? 3 : 1);
   uint64_t row = samples * (layout.max_value > 255 ? 2 : 1);
   if (layout.kind == 4) row = (samples + 7) / 8;
@@ -131,10 +135,11 @@ void check_tiff_parts(ByteReader& reader, const TiffDirectory& directory, uint16
   const TiffEntry* offsets = directory.find(offsets_tag);
   const TiffEntry* counts = directory.find(counts_tag);
   if (!offsets || !counts) return;
-  for (uint32_t i = 0; i < offsets->count && i < counts->count; ++i) {
+  for (uint64_t i = 0; i < offsets->count && i < counts->count; ++i) {
     const uint64_t begin = tiff_value(reader, directory, *offsets, i).value_or(0);
     const uint64_t length = tiff_value(reader, directory, *counts, i).value_or(0);
-    if (begin + length > reader.size()) cut_short(reader, "TIFF strip " + std::to_string(i) + " ends beyond the file");
+    if (begin > reader.size() || length > reader.size() - begin)
+      cut_short(reader, "TIFF strip " + std::to_string(i) + " ends beyond the file");
   }
 }
 
@@ -145,7 +150,7 @@ void check_tiff(const ImageHeader& header, ByteReader& reader) {
   }
   const TiffDirectory directory = read_tiff_directory(reader, 0);
   const TiffEntry* entry = directory.find(262);
-  const uint32_t colours = entry ? tiff_value(reader, directory, *entry, 0).value_or(99) : 99;
+  const uint64_t colours = entry ? tiff_value(reader, directory, *entry, 0).value_or(99) : 99;
   if (colours > 6 || colours == 4) {
     reader.fail("is a TIFF of colour kind (photometric interpretation) " + std::to_string(colours) +
                 "; grey, RGB, palette, CMYK and YCbCr (0 to 3, 5, 6) are accepted: convert it to PNG");
@@ -165,6 +170,8 @@ void check_complete(std::span<const uint8_t> bytes, const ImageHeader& header, c
       return check_png(bytes, reader);
     case ImageFormat::webp:
       return check_webp(bytes, reader);
+    case ImageFormat::gif:
+      return;  // its decoder sees a missing end itself
     case ImageFormat::bmp:
       return check_bmp(bytes, header, reader);
     case ImageFormat::pnm:
@@ -172,21 +179,6 @@ void check_complete(std::span<const uint8_t> bytes, const ImageHeader& header, c
     case ImageFormat::tiff:
       return check_tiff(header, reader);
   }
-}
-
-std::vector<uint8_t> neutral_tiff(std::span<const uint8_t> bytes, const std::string& name) {
-  constexpr uint16_t kTagOrientation = 274, kTagExtraSamples = 338, kTypeShort = 3;
-  std::vector<uint8_t> copy(bytes.begin(), bytes.end());
-  ByteReader reader(bytes, name);
-  const TiffDirectory directory = read_tiff_directory(reader, 0);
-  for (const uint16_t tag : {kTagOrientation, kTagExtraSamples}) {
-    const TiffEntry* entry = directory.find(tag);
-    if (!entry || entry->type != kTypeShort || entry->count != 1) continue;
-    // 1 = first row on top; 1 = colours already multiplied by alpha, so that the decoder does not do it
-    copy[entry->position] = directory.little ? 1 : 0;
-    copy[entry->position + 1] = directory.little ? 0 : 1;
-  }
-  return copy;
 }
 
 }  // namespace retentive::datasets::detail

@@ -1,4 +1,3 @@
-#include <datasets/detail/byte_reader.h>
 #include <datasets/detail/row_formats.h>
 #include <datasets/row_reader.h>
 #include <retention/base/error.h>
@@ -39,21 +38,9 @@ OpenedRows decode_whole(const std::filesystem::path& path, const ImageHeader& he
   return {std::make_unique<vision::ImageRowSource>(decode_image(path, options)), false, std::move(reason)};
 }
 
-/// A BigTIFF is streamed or refused: decode_image does not read it.
-OpenedRows open_big_tiff(const std::filesystem::path& path) {
-  OpenedRows opened = detail::open_tiff_rows(path);
-  if (opened.rows) return opened;
-  throw DataError("[image] " + path.string() + " is a BigTIFF that cannot be read in rows: " + opened.reason +
-                  "; 8-bit grey or RGB in strips is accepted: save it so, or as a PNG");
-}
-
 }  // namespace
 
 OpenedRows open_rows(const std::filesystem::path& path, const DecodeOptions& options) {
-  {
-    detail::ByteReader reader(path);
-    if (reader.matches(0, "II+\0", 4) || reader.matches(0, "MM\0+", 4)) return open_big_tiff(path);
-  }
   const ImageHeader header = read_image_header(path);
   OpenedRows opened = open_stream(path, header);
   if (opened.rows) return opened;

@@ -18,7 +18,7 @@ struct OpenedRows {
 
 /// Opens a picture so that memory need not hold it; its pixels are those of `decode_image`.
 /// Streamed, with memory for a few rows whatever the height, and up to 2^31 - 1 pixels a side:
-/// - binary PPM and PGM (P6, P5) of largest value 255 or 65535;
+/// - binary PPM and PGM (P6, P5);
 /// - PNG, not interlaced, of every colour type and depth;
 /// - TIFF and BigTIFF in strips: 8-bit grey or RGB, plain, LZW, deflate or PackBits, strips of at most 64 MiB
 /// compressed. Everything else, also any picture that EXIF or TIFF orientation turns, is decoded whole; `options`

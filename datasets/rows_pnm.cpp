@@ -1,5 +1,6 @@
 #include <vector>
 
+#include <datasets/detail/decoders.h>
 #include <datasets/detail/header_formats.h>
 #include <datasets/detail/row_formats.h>
 #include <retention/base/error.h>
@@ -10,40 +11,69 @@ namespace {
 
 class PnmRows final : public vision::RowSource {
  public:
-  PnmRows(const std::filesystem::path& path, const PnmLayout& layout)
+  PnmRows(ByteReader reader, const PnmLayout& layout)
       : RowSource(layout.height, layout.width, 3),
-        path_(path),
-        values_(layout.width * (layout.kind == 6 ? 3 : 1)),
-        wide_(layout.max_value > 255) {
-    uint64_t size = 0;
-    file_ = open_regular_file(path, "image", size);
-    file_.seekg(static_cast<std::streamoff>(layout.data));
-  }
+        reader_(std::move(reader)),
+        layout_(layout),
+        position_(layout.data),
+        values_(layout.width * (layout.kind % 3 == 0 ? 3 : 1)) {}
 
  private:
   void read_rows(int64_t rows, uint8_t* out) override {
     for (int64_t i = 0; i < rows; ++i, out += width() * 3) {
       uint8_t* const values = out + width() * 3 - values_;  // grey lies where spreading it overwrites no unread value
-      if (wide_) {
-        packed_.resize(static_cast<size_t>(values_) * 2);
-        read_bytes(packed_.data(), values_ * 2, next_row() + i);
-        for (int64_t k = 0; k < values_; ++k) values[k] = packed_[2 * k];  // the high byte
+      const int64_t row = next_row() + i;
+      if (layout_.kind < 4) {
+        for (int64_t k = 0; k < values_; ++k) values[k] = text_value(row);
+      } else if (layout_.kind == 4) {
+        read_bits(values, row);
       } else {
-        read_bytes(values, values_, next_row() + i);
+        read_numbers(values, row);
       }
       if (values != out) spread_grey(values, width(), out);
     }
   }
 
-  void read_bytes(uint8_t* out, int64_t count, int64_t row) {
-    if (file_.read(reinterpret_cast<char*>(out), count)) return;
-    fail_row(path_, row, height(), "the file ends or cannot be read");
+  uint8_t scaled(uint32_t value, int64_t row) const {
+    if (value > layout_.max_value) {
+      fail_row(reader_.name(), row, height(),
+               "a value is " + std::to_string(value) + " where the largest is " + std::to_string(layout_.max_value));
+    }
+    return to_byte(value, static_cast<uint32_t>(layout_.max_value));
   }
 
-  std::filesystem::path path_;
-  std::ifstream file_;
-  int64_t values_;  ///< in a row, as stored
-  bool wide_;       ///< two bytes a value
+  uint8_t text_value(int64_t row) {
+    const auto number = read_pnm_number(reader_, position_, layout_.kind == 1 ? 1 : 10);
+    if (!number) fail_row(reader_.name(), row, height(), "the file ends or holds no number");
+    const uint8_t value = scaled(*number, row);
+    return layout_.kind == 1 ? 255 - value : value;
+  }
+
+  void read_bits(uint8_t* out, int64_t row) {
+    read_packed(static_cast<size_t>((values_ + 7) / 8), row);
+    for (int64_t k = 0; k < values_; ++k) out[k] = packed_[k / 8] >> (7 - k % 8) & 1 ? 0 : 255;
+  }
+
+  void read_numbers(uint8_t* out, int64_t row) {
+    const bool wide = layout_.max_value > 255;
+    read_packed(static_cast<size_t>(wide ? 2 * values_ : values_), row);
+    for (int64_t k = 0; k < values_; ++k) {
+      out[k] = scaled(wide ? packed_[2 * k] << 8 | packed_[2 * k + 1] : packed_[k], row);
+    }
+  }
+
+  void read_packed(size_t bytes, int64_t row) {
+    packed_.resize(bytes);
+    if (reader_.copy(position_, packed_.data(), bytes) != bytes) {
+      fail_row(reader_.name(), row, height(), "the file ends or cannot be read");
+    }
+    position_ += bytes;
+  }
+
+  ByteReader reader_;
+  PnmLayout layout_;
+  uint64_t position_;
+  int64_t values_;  ///< in a row
   std::vector<uint8_t> packed_;
 };
 
@@ -53,16 +83,21 @@ OpenedRows open_pnm_rows(const std::filesystem::path& path) {
   ByteReader reader(path);
   const PnmLayout layout = read_pnm_layout(reader);
   if (layout.kind < 5) return {nullptr, false, "PNM of kind P" + std::to_string(layout.kind) + " is not read in rows"};
-  if (layout.max_value != 255 && layout.max_value != 65535) {
-    return {nullptr, false, "its largest value is " + std::to_string(layout.max_value)};
-  }
   const auto values = static_cast<uint64_t>(layout.width) * (layout.kind == 6 ? 3 : 1);
   const uint64_t row_bytes = values * (layout.max_value > 255 ? 2 : 1);
   const uint64_t present = (reader.size() - layout.data) / row_bytes;
   if (present < static_cast<uint64_t>(layout.height)) {
     fail_row(path, static_cast<int64_t>(present), layout.height, "the file ends");
   }
-  return {std::make_unique<PnmRows>(path, layout), true, {}};
+  return {std::make_unique<PnmRows>(std::move(reader), layout), true, {}};
+}
+
+Decoded decode_pnm(std::span<const uint8_t> bytes, const ImageHeader& header, const std::string& name) {
+  ByteReader reader(bytes, name);
+  const PnmLayout layout = read_pnm_layout(reader);
+  Decoded decoded = make_decoded(header, false);
+  PnmRows(std::move(reader), layout).read(header.height, decoded.colour.pixels.data());
+  return decoded;
 }
 
 }  // namespace retentive::datasets::detail

@@ -1,72 +1,17 @@
 #include <tiffio.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 #include <memory>
 
-#include <datasets/detail/byte_reader.h>
 #include <datasets/detail/row_formats.h>
+#include <datasets/detail/tiff_file.h>
 
 namespace retentive::datasets::detail {
 
 namespace {
 
-constexpr tmsize_t kMaxAllocation = tmsize_t{256} << 20;
 constexpr uint64_t kMaxStripBytes = uint64_t{64} << 20;  // libtiff holds a compressed strip whole
 constexpr uint64_t kBestRatio = 4096;                    // of LZW, the best of those accepted
-
-/// The file below libtiff, which calls these functions from C: nothing here throws.
-struct TiffFile {
-  std::ifstream file;
-  uint64_t size = 0;
-  uint64_t position = 0;
-  char message[160] = "no further word from libtiff";
-
-  static TiffFile& of(thandle_t handle) { return *static_cast<TiffFile*>(handle); }
-
-  static tmsize_t read(thandle_t handle, void* out, tmsize_t count) {
-    TiffFile& self = of(handle);
-    self.file.clear();
-    self.file.seekg(static_cast<std::streamoff>(self.position));
-    self.file.read(static_cast<char*>(out), count);
-    self.position += static_cast<uint64_t>(self.file.gcount());
-    return self.file.gcount();
-  }
-  static tmsize_t write(thandle_t, void*, tmsize_t) { return 0; }
-  static toff_t seek(thandle_t handle, toff_t offset, int whence) {
-    TiffFile& self = of(handle);
-    self.position = offset + (whence == SEEK_CUR ? self.position : whence == SEEK_END ? self.size : 0);
-    return self.position;
-  }
-  static int close(thandle_t) { return 0; }
-  static toff_t bytes(thandle_t handle) { return of(handle).size; }
-
-  static int on_error(TIFF*, void* user, const char*, const char* format, va_list arguments) {
-    TiffFile& self = of(user);
-    std::vsnprintf(self.message, sizeof(self.message), format, arguments);
-    return 1;  // nor shall the process-wide handler hear of it
-  }
-  static int on_warning(TIFF*, void*, const char*, const char*, va_list) { return 1; }
-};
-
-struct CloseTiff {
-  void operator()(TIFF* tiff) const { TIFFClose(tiff); }
-};
-using Tiff = std::unique_ptr<TIFF, CloseTiff>;
-
-/// m: no mapping, so that a file that shrinks meanwhile is an error and no signal; c: strips as they are.
-Tiff open_tiff(TiffFile& file, const std::string& name) {
-  TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
-  if (!options) return nullptr;
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options, kMaxAllocation);
-  TIFFOpenOptionsSetErrorHandlerExtR(options, TiffFile::on_error, &file);
-  TIFFOpenOptionsSetWarningHandlerExtR(options, TiffFile::on_warning, nullptr);
-  Tiff tiff(TIFFClientOpenExt(name.c_str(), "rmc", &file, TiffFile::read, TiffFile::write, TiffFile::seek,
-                              TiffFile::close, TiffFile::bytes, nullptr, nullptr, options));
-  TIFFOpenOptionsFree(options);
-  return tiff;
-}
 
 template <class Value>
 Value field(TIFF* tiff, uint32_t tag, Value absent) {
@@ -151,12 +96,8 @@ std::string check_strips(TIFF* tiff, const TiffLayout& layout, const std::filesy
 
 class TiffRows final : public vision::RowSource {
  public:
-  TiffRows(const std::filesystem::path& path, const TiffLayout& layout, std::unique_ptr<TiffFile> file, Tiff tiff)
-      : RowSource(layout.height, layout.width, 3),
-        path_(path),
-        layout_(layout),
-        file_(std::move(file)),
-        tiff_(std::move(tiff)) {}
+  TiffRows(const std::filesystem::path& path, const TiffLayout& layout, std::unique_ptr<TiffFile> file)
+      : RowSource(layout.height, layout.width, 3), path_(path), layout_(layout), file_(std::move(file)) {}
 
  private:
   void read_rows(int64_t rows, uint8_t* out) override {
@@ -164,44 +105,41 @@ class TiffRows final : public vision::RowSource {
       uint8_t* const values = out + width() * (3 - layout_.samples);  // grey: spreading it overwrites no unread value
       const int64_t row = next_row() + i;
       if (!(layout_.plain() ? copy_row(row, values) : decode_row(row, values))) {
-        fail_row(path_, row, height(), file_->message);
+        fail_row(path_, row, height(), file_->message());
       }
       if (values != out) spread_grey(values, width(), out);
     }
   }
 
   bool decode_row(int64_t row, uint8_t* out) {
-    return TIFFReadScanline(tiff_.get(), out, static_cast<uint32_t>(row), 0) == 1;
+    return TIFFReadScanline(file_->get(), out, static_cast<uint32_t>(row), 0) == 1;
   }
 
   // libtiff would hold a whole strip, and there may be but one.
   bool copy_row(int64_t row, uint8_t* out) {
     const int64_t in_strip = row % layout_.rows_per_strip;
-    const uint64_t begin = TIFFGetStrileOffset(tiff_.get(), static_cast<uint32_t>(row / layout_.rows_per_strip));
-    const auto count = static_cast<tmsize_t>(layout_.row_bytes());
-    TiffFile::seek(file_.get(), begin + static_cast<uint64_t>(in_strip * count), SEEK_SET);
-    return TiffFile::read(file_.get(), out, count) == count;
+    const uint64_t begin = TIFFGetStrileOffset(file_->get(), static_cast<uint32_t>(row / layout_.rows_per_strip));
+    const auto count = static_cast<size_t>(layout_.row_bytes());
+    return file_->read(begin + static_cast<uint64_t>(in_strip) * count, out, count);
   }
 
   std::filesystem::path path_;
   TiffLayout layout_;
-  std::unique_ptr<TiffFile> file_;  // libtiff refers to it, so it goes last
-  Tiff tiff_;
+  std::unique_ptr<TiffFile> file_;
 };
 
 }  // namespace
 
 OpenedRows open_tiff_rows(const std::filesystem::path& path) {
-  auto file = std::make_unique<TiffFile>();
-  file->file = open_regular_file(path, "image", file->size);
-  Tiff tiff = open_tiff(*file, path.string());
-  if (!tiff) return {nullptr, false, std::string("libtiff does not open it: ") + file->message};
-  const TiffLayout layout = read_layout(tiff.get());
-  std::string reason = unusual(tiff.get(), layout);
-  if (reason.empty()) reason = check_strips(tiff.get(), layout, path, file->size);
-  if (reason.empty() && TIFFScanlineSize64(tiff.get()) != layout.row_bytes()) reason = "libtiff counts other rows";
+  auto file = std::make_unique<TiffFile>(ByteReader(path));
+  TIFF* const tiff = file->get();
+  if (!tiff) return {nullptr, false, std::string("libtiff does not open it: ") + file->message()};
+  const TiffLayout layout = read_layout(tiff);
+  std::string reason = unusual(tiff, layout);
+  if (reason.empty()) reason = check_strips(tiff, layout, path, file->size());
+  if (reason.empty() && TIFFScanlineSize64(tiff) != layout.row_bytes()) reason = "libtiff counts other rows";
   if (!reason.empty()) return {nullptr, false, std::move(reason)};
-  return {std::make_unique<TiffRows>(path, layout, std::move(file), std::move(tiff)), true, {}};
+  return {std::make_unique<TiffRows>(path, layout, std::move(file)), true, {}};
 }
 
 }  // namespace retentive::datasets::detail

@@ -40,7 +40,7 @@ LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", lambda layer, name: layer not in TORCH_FREE),
     "OpenCV": (r"opencv2?/", lambda layer, name: layer in
                {"datasets", "datasets/video", "models/pipelines", "apps", "examples", "tests", "bench"}),
-    "libpng or libtiff": (r"(png|tiff|tiffio)\.h$", lambda layer, name:
+    "image libraries": (r"(png|tiff|tiffio|jpeglib|jerror|gif_lib|webp/\w+)\.h$", lambda layer, name:
                           layer in {"datasets", "tests"} and name.endswith(".cpp")),
     "FFmpeg": (r"lib(av\w+|sw\w+)/", lambda layer, name: layer == "datasets/video" and
                (name.endswith(".cpp") or name == "av.h")),
@@ -55,7 +55,7 @@ PLACES = {
     "LibTorch": "neither base, kernels, packed, formats, tokenizers, datasets, vision/structures.h nor row_source.h "
                 "see it",
     "OpenCV": "only datasets, models/pipelines and apps see it",
-    "libpng or libtiff": "only .cpp files of datasets see them",
+    "image libraries": "only .cpp files of datasets see them",
     "FFmpeg": "only datasets/video sees it, in .cpp files and detail/av.h",
     "nlohmann-json": "only .cpp files and *_json.h, which is not installed, see it",
     "oneDNN": "only retention/packed sees it",

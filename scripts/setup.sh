@@ -12,8 +12,9 @@ pip_packages=(torch==2.13.0+cpu onednn-devel-cpu-gomp==2023.2.0)
 pip_cmake=cmake==3.31.6
 # PACKAGE:COMMAND is present when the command is; a bare PACKAGE when dpkg has it.
 apt_packages=(build-essential:make g++:g++ cmake:cmake ninja-build:ninja ccache:ccache git:git pkg-config:pkg-config
-              ca-certificates zlib1g-dev libopencv-dev libpng-dev libtiff-dev nlohmann-json3-dev catch2 libcli11-dev
-              libpcre2-dev libutf8proc-dev libsentencepiece-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
+              ca-certificates zlib1g-dev libopencv-dev libpng-dev libtiff-dev libjpeg-dev libwebp-dev libgif-dev
+              nlohmann-json3-dev catch2 libcli11-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev
+              libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
 dev_packages=(clang-format:clang-format clang-tidy:clang-tidy)
 
 usage() {

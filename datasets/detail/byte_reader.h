@@ -26,7 +26,11 @@ class ByteReader {
   uint16_t u16(uint64_t offset, bool little);
   uint32_t u24(uint64_t offset, bool little);
   uint32_t u32(uint64_t offset, bool little);
+  uint64_t u64(uint64_t offset, bool little);
   bool matches(uint64_t offset, const char* text, size_t count);
+
+  /// As many of `count` bytes from `offset` as there are; for the callbacks of C libraries.
+  size_t copy(uint64_t offset, uint8_t* out, size_t count) noexcept;
 
   /// DataError "[image] <name> <what>".
   [[noreturn]] void fail(const std::string& what) const;
@@ -37,6 +41,7 @@ class ByteReader {
   std::ifstream file_;
   std::vector<uint8_t> page_;
   uint64_t page_offset_ = 0;
+  uint64_t copied_until_ = UINT64_MAX;  // where the file stands after copy()
   uint64_t size_ = 0;
 };
 
