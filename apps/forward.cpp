@@ -3,6 +3,7 @@
 #include <optional>
 
 #include <apps/command.h>
+#include <apps/seed.h>
 #include <models/checkpoint.h>
 #include <models/pipelines/options.h>
 #include <models/pipelines/tensor_forward.h>
@@ -133,6 +134,7 @@ Command forward_command() {
         app.add_option("--model", flags->model, "registered model (see `retentive models`)")->excludes(config);
         auto* weights = app.add_option("--weights", flags->weights, "weights file, .safetensors or .pth");
         app.add_option("--random-weights", flags->random_weights, "initial weights from this seed instead")
+            ->check(seed_check())
             ->excludes(weights);
         app.add_option("--inputs", flags->inputs,
                        "safetensors file with image, float32 [B, C, H, W], or tokens, int64 [B, T]")

@@ -2,11 +2,13 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
 #include <apps/command.h>
 #include <apps/interrupt.h>
+#include <apps/seed.h>
 #include <apps/text_input.h>
 #include <models/pipelines/generator.h>
 
@@ -53,15 +55,17 @@ Json summary_json(const models::GeneratedText& done) {
 }
 
 void generate_once(models::Generator& generator, const Flags& flags, const std::string& prompt) {
-  const InterruptScope scope;
+  // Before the first new token Ctrl-C ends the program at once: there is no text yet, and a prompt may be long.
+  std::optional<InterruptScope> scope;
   if (flags.echo && !flags.json) std::cout << prompt << std::flush;
   const auto done = generator.generate(prompt, flags.text, [&](std::string_view piece) {
+    if (!scope) scope.emplace();
     if (flags.json) {
       std::cout << Json{{"text", piece}}.dump() << std::endl;
     } else {
       std::cout << piece << std::flush;
     }
-    return !scope.requested() && std::cout.good();
+    return !scope->requested() && std::cout.good();
   });
   if (flags.json) {
     std::cout << summary_json(done).dump() << std::endl;
@@ -88,6 +92,7 @@ void converse(models::Generator& generator, const Flags& flags) {
 
 int run_generate(const Flags& flags) {
   auto generator = models::Generator::from_file(flags.weights, flags.run);
+  print_notes(generator.notes());
   if (!flags.load_state.empty()) generator.load_state(flags.load_state);
   if (flags.interactive) {
     converse(generator, flags);
@@ -102,7 +107,8 @@ void add_sampling_flags(CLI::App& app, models::SamplingOptions& sampling) {
   models::SamplingOptions::visit(sampling, [&app](const char* name, auto& field, const char* help) {
     std::string flag = std::string("--") + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
-    app.add_option(flag, field, help)->capture_default_str()->group("Sampling");
+    auto* option = app.add_option(flag, field, help)->capture_default_str()->group("Sampling");
+    if constexpr (std::is_same_v<decltype(field), uint64_t&>) option->check(seed_check());
   });
 }
 
@@ -112,13 +118,18 @@ Action setup(CLI::App& app) {
                  "weights file, or a folder with config.json and weights; default: built-in Shakespeare");
   auto* prompt = app.add_option("--prompt", flags->prompt, "text to continue");
   auto* prompt_file =
-      app.add_option("--prompt-file", flags->prompt_file, "file with the text to continue; - for standard input")
+      app.add_option("--prompt-file", flags->prompt_file,
+                     "file with the text to continue, as it stands, line end included; - for standard input")
           ->excludes(prompt);
-  app.add_option("-n,--max-new-tokens", flags->text.max_new_tokens, "new tokens at most")
+  app.add_option("-n,--max-new-tokens", flags->text.max_new_tokens,
+                 "new tokens at most; 0 only reads the prompt, for --save-state")
       ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  app.add_option("--stop", flags->text.stop, "text that ends generation; may be given several times");
-  app.add_flag("--ignore-eos", flags->text.ignore_eos, "go on after the end-of-text token");
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  app.add_option("--stop", flags->text.stop,
+                 "text, or name of a special token, that ends generation; may be given several times");
+  app.add_option("--eos-id", flags->text.eos_ids,
+                 "id of a token that ends the text besides the model's own; may be given several times");
+  app.add_flag("--ignore-eos", flags->text.ignore_eos, "go on after the model's own end-of-text tokens");
   app.add_flag("--echo", flags->echo, "print the prompt too");
   app.add_option("--tokenizer", flags->run.tokenizer,
                  "bytes, tokenizer.json or SentencePiece model; default: the model's");
@@ -126,7 +137,9 @@ Action setup(CLI::App& app) {
   add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
   app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
   add_sampling_flags(app, flags->text.sampling);
-  app.add_option("--num-beams", flags->text.num_beams, "above 1: beam search instead of sampling")
+  app.add_option("--num-beams", flags->text.num_beams,
+                 "above 1: beam search instead of sampling; it ends when as many texts are finished and "
+                 "none of the others scores higher")
       ->check(CLI::Range(1, 1024))
       ->group("Beam search");
   app.add_option("--length-penalty", flags->text.length_penalty, "scores are log probability / length^this; 1")

@@ -59,6 +59,7 @@ void print(const models::PerplexityResult& result, int64_t bytes) {
 
 int run_perplexity(const Flags& flags) {
   const auto model = models::load_language_model(flags.weights, flags.run);
+  print_notes(model.notes);
   if (flags.run.threads > 0) at::set_num_threads(static_cast<int>(flags.run.threads));
   const auto text = read_text_input(flags.text, "perplexity");
   const auto tokens = model.tokenizer->encode(text, {.add_special_tokens = true, .match_special_tokens = false});
@@ -68,7 +69,7 @@ int run_perplexity(const Flags& flags) {
         for (; shown < done; ++shown) meter.advance();
       });
   meter.hide();
-  const auto bytes = static_cast<int64_t>(text.size());
+  const auto bytes = models::predicted_bytes(*model.tokenizer, text, tokens);
   if (flags.json) {
     std::cout << to_json(result, flags, bytes).dump() << "\n";
   } else {
@@ -94,6 +95,7 @@ Command perplexity_command() {
             add_enum_option(app, "--precision", flags->run.precision, "number type of the network");
             app.add_option("--threads", flags->run.threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
             app.add_flag("--json", flags->json, "one JSON object");
+            app.footer("Bits a byte count the bytes of the tokens that are predicted: all but the first.");
             return [flags] { return run_perplexity(*flags); };
           }};
 }

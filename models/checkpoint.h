@@ -72,8 +72,9 @@ RETENTIVE_API LoadReport match_state(const torch::nn::Module& module, const Name
 /// Throws CheckpointError with the counts and the readable difference unless the report is complete.
 RETENTIVE_API void require_complete(const LoadReport& report, const std::string& path);
 
-/// Copies the tensors of a file into parameters and buffers (the file's Relpos values win over the formula); f64, f16
-/// and bf16 become f32, a missing `num_batches_tracked` becomes 0.
+/// Copies the tensors of a file into parameters and buffers (the file's Relpos values win over the formula, unless
+/// they are the formula's rounded to bf16 or f16, which a warning says); f64, f16 and bf16 become f32, a missing
+/// `num_batches_tracked` becomes 0.
 /// Throws CheckpointError with the readable difference when strict and the file does not fit.
 RETENTIVE_API LoadReport load_state(torch::nn::Module& module, const Checkpoint& checkpoint,
                                     const LoadOptions& options = {});

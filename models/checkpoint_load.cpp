@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <models/checkpoint.h>
+#include <models/detail/rounded_buffers.h>
 #include <models/formats/tensor.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
@@ -100,12 +101,19 @@ LoadReport load_state(torch::nn::Module& module, const Checkpoint& checkpoint, c
   const Index file = index_of(checkpoint.tensors);
   const std::set<std::string> loaded(report.loaded.begin(), report.loaded.end());
   const torch::NoGradGuard no_grad;
+  std::vector<std::string> rounded;
   for (const auto& [name, tensor] : state_dict(module)) {
-    if (loaded.contains(name)) {
+    if (loaded.contains(name) && detail::is_rounded_formula(name, *file.at(name), tensor)) {
+      rounded.push_back(name);
+    } else if (loaded.contains(name)) {
       tensor.copy_(*file.at(name));
     } else if (is_counter(name)) {
       tensor.zero_();
     }
+  }
+  if (!rounded.empty()) {
+    report.warnings.push_back(std::to_string(rounded.size()) + " tensors of angles and decays, the first is " +
+                              rounded.front() + ", were rounded with the file; they are computed anew");
   }
   return report;
 }

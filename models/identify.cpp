@@ -2,6 +2,7 @@
 #include <map>
 #include <string_view>
 
+#include <models/detail/rounded_buffers.h>
 #include <models/upstream_keys.h>
 #include <models/vit_keys.h>
 #include <retention/base/error.h>
@@ -66,7 +67,9 @@ std::string decay_difference(const Shapes& shapes, const RmtConfig& config, int6
                                          config.decay_range[s]);
   constexpr double kTolerance = 1e-3;  // wide enough for values stored as f16
   const bool comparable = stored->is_floating_point() && stored->sizes() == formula->decay.sizes();
-  if (!comparable || !at::allclose(stored->to(torch::kFloat), formula->decay, kTolerance, 0)) {
+  const bool fits = comparable && (at::allclose(stored->to(torch::kFloat), formula->decay, kTolerance, 0) ||
+                                   detail::is_rounded_formula(name, *stored, formula->decay));
+  if (!fits) {
     return name + " has other values than decay_init and decay_range give";
   }
   return {};

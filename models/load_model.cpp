@@ -88,6 +88,7 @@ LoadedModel load_model(const Checkpoint& checkpoint, const ModelChoice& choice) 
   complete_card(loaded.card, checkpoint, choice);
   loaded.model = build_uninitialized(*loaded.card.config);
   loaded.report = load_state(*loaded.model, checkpoint);
+  loaded.report.warnings.insert(loaded.report.warnings.begin(), checkpoint.warnings.begin(), checkpoint.warnings.end());
   loaded.model->eval();
   return loaded;
 }

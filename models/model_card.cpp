@@ -9,6 +9,7 @@ namespace {
 constexpr const char* kConfigKey = "retentive.config";
 constexpr const char* kPreprocessingKey = "retentive.preprocessing";
 constexpr const char* kLabelsKey = "retentive.labels";
+constexpr const char* kEosKey = "retentive.eos_ids";
 
 /// The plain-text entries: metadata key and field.
 constexpr std::array<std::pair<const char*, std::string ModelCard::*>, 6> kTextEntries = {
@@ -26,6 +27,7 @@ std::map<std::string, std::string> card_metadata(const ModelCard& card) {
   if (card.config) metadata[kConfigKey] = model_config_json(*card.config);
   if (card.preprocessing) metadata[kPreprocessingKey] = preprocessing_json(*card.preprocessing);
   if (!card.labels.empty()) metadata[kLabelsKey] = Json(card.labels).dump();
+  if (!card.eos_ids.empty()) metadata[kEosKey] = Json(card.eos_ids).dump();
   for (const auto& [key, field] : kTextEntries) {
     if (!(card.*field).empty()) metadata[key] = card.*field;
   }
@@ -47,6 +49,10 @@ ModelCard parse_card(const std::map<std::string, std::string>& metadata, const s
     const std::string labels_where = place(kLabelsKey);
     card.labels =
         from_json_value<std::vector<std::string>>(parse_json(*text, labels_where), {}, labels_where, "labels");
+  }
+  if (const auto* text = entry(kEosKey)) {
+    card.eos_ids =
+        from_json_value<std::vector<int64_t>>(parse_json(*text, place(kEosKey)), {}, place(kEosKey), "eos_ids");
   }
   for (const auto& [key, field] : kTextEntries) {
     if (const auto* text = entry(key)) card.*field = *text;

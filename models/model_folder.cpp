@@ -5,6 +5,7 @@
 #include <set>
 
 #include <models/config_json.h>
+#include <models/detail/end_of_text.h>
 #include <models/detail/weights_file.h>
 #include <models/language_keys.h>
 #include <models/tokenizers/tokenizer.h>
@@ -91,16 +92,20 @@ Checkpoint read_model_folder(const fs::path& folder) {
   auto checkpoint = read_weights(folder);
   checkpoint.path = folder.string();
   to_native_keys(checkpoint.tensors, checkpoint.path);
-  checkpoint.card.config = parse_upstream_config(read_config_text(config.string()), config.string());
+  const auto language = parse_upstream_config(read_config_text(config.string()), config.string());
+  checkpoint.card.config = language;
+  std::unique_ptr<Tokenizer> words;
   if (const auto tokenizer = first_there(folder, kTokenizers); !tokenizer.empty()) {
     try {
-      checkpoint.card.tokenizer = load_tokenizer(tokenizer.string())->serialize();
+      words = load_tokenizer(tokenizer.string());
+      checkpoint.card.tokenizer = words->serialize();
     } catch (const Unsupported& error) {
       checkpoint.warnings.push_back(std::string("the tokenizer is left out: ") + error.what());
     }
   } else {
     checkpoint.warnings.push_back("there is no tokenizer.json or tokenizer.model: name one when generating");
   }
+  checkpoint.card.eos_ids = detail::end_of_text_ids(folder, words.get(), language.vocab_size, checkpoint.warnings);
   return checkpoint;
 }
 

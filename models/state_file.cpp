@@ -80,6 +80,12 @@ void StateFile::save(const std::filesystem::path& to, const std::string& model_h
 }
 
 StateFile StateFile::load(const std::filesystem::path& path, const std::string& model_hash) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) {
+    throw CheckpointError("[state] " + path.string() +
+                          (std::filesystem::exists(path, ignored) ? " is no file" : " does not exist") +
+                          "; give a file that --save-state has written");
+  }
   const auto file = read_tensors(path);
   check_state(path, file, model_hash);
   int64_t count = 0;

@@ -29,7 +29,7 @@ struct Search {
   Tensor totals(Tensor logits) const {
     detail::ban(logits, options.banned);
     if (!logits.isfinite().any().item<bool>()) {
-      throw StateError("[generate] no logit is a finite number; the weights are damaged, or every token is banned");
+      throw StateError("[generate] every token is banned; leave one that can be chosen");
     }
     auto scores = torch::log_softmax(logits, -1);
     std::vector<double> before;
@@ -52,7 +52,8 @@ struct Search {
       beam.tokens.push_back(token);
       beam.log_probability = best[i].item<double>();
       if (!std::isfinite(beam.log_probability)) break;
-      beam.score = beam.log_probability / std::pow(static_cast<double>(beam.tokens.size()), options.length_penalty);
+      const double length = std::pow(static_cast<double>(beam.tokens.size()), options.length_penalty);
+      beam.score = beam.log_probability == 0 ? 0 : beam.log_probability / length;  // a huge penalty makes length 0
       if (detail::holds(options.stop_tokens, token)) {
         finished.push_back(std::move(beam));
       } else {
@@ -92,7 +93,8 @@ std::vector<Beam> beam_search(RetnetImpl& model, const RetentionState& state, st
     running = running.select(parents);
     std::vector<int64_t> last;
     for (const auto& beam : search.alive) last.push_back(beam.tokens.back());
-    logits = model.forward(torch::tensor(last, at::kLong).unsqueeze(1), &running).select(1, 0).to(at::kFloat);
+    const auto features = model.forward_features(torch::tensor(last, at::kLong).unsqueeze(1), &running);
+    logits = detail::logits_of(model, features, running, "generate").select(1, 0);
   }
   auto beams = std::move(search.finished);
   beams.insert(beams.end(), search.alive.begin(), search.alive.end());

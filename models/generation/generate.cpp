@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include <retention/base/error.h>
+#include <retention/nn/finite.h>
 
 namespace retentive::models {
 namespace {
@@ -27,6 +28,20 @@ void check_rows(const RetentionState& state) {
 }
 
 }  // namespace
+
+Tensor detail::logits_of(RetnetImpl& model, const Tensor& features, const RetentionState& state, const char* where) {
+  auto logits = model.forward_head(features).to(at::kFloat).contiguous();  // [B, T, V]
+  const auto place = nn::first_not_finite(logits);
+  if (place < 0) return logits;
+  const auto vocabulary = logits.size(2), length = logits.size(1);
+  const auto row = place / (vocabulary * length), token = place / vocabulary % length;
+  const auto seen = state.positions[static_cast<size_t>(row)] - length + token + 1;
+  throw StateError(
+      "[" + std::string(where) + "] after " + std::to_string(seen) + " tokens the logit of token " +
+      std::to_string(place % vocabulary) + " is " + std::to_string(logits.flatten()[place].item<double>()) +
+      "; a number is needed to choose or score a token: the weights or the state are damaged, or too large "
+      "for the precision; try fp32, or take other weights");
+}
 
 void detail::ban(Tensor& logits, const std::vector<int64_t>& tokens) {
   if (!tokens.empty()) logits.index_fill_(-1, torch::tensor(tokens, at::kLong), -INFINITY);
@@ -53,17 +68,34 @@ Tensor prefill(RetnetImpl& model, RetentionState& state, std::span<const int64_t
     const auto length = std::min(prompt.size() - begin, static_cast<size_t>(segment));
     features = model.forward_features(as_row(prompt.subspan(begin, length)), &state);
   }
-  return model.forward_head(features.narrow(1, features.size(1) - 1, 1)).flatten().to(at::kFloat).contiguous();
+  return detail::logits_of(model, features.narrow(1, features.size(1) - 1, 1), state, "generate").flatten();
 }
+
+namespace {
+
+// Everything but the last token, whose logits whoever goes on needs.
+void read_prompt(RetnetImpl& model, RetentionState& state, std::span<const int64_t> prompt, int64_t segment) {
+  const auto tokens = detail::pending_and(state, prompt);
+  if (tokens.size() != 1)
+    prefill(model, state, std::span(tokens).first(std::max<size_t>(tokens.size(), 1) - 1), segment);
+  state.pending = {tokens.back()};
+}
+
+}  // namespace
 
 GenerationResult generate(RetnetImpl& model, RetentionState& state, Sampler& sampler, std::span<const int64_t> prompt,
                           std::vector<int64_t>& history, const GenerationOptions& options,
                           const std::function<bool(int64_t token)>& on_token) {
   const c10::InferenceMode inference;
+  GenerationResult result;
+  if (options.max_new_tokens == 0) {
+    read_prompt(model, state, prompt, options.prefill_segment);
+    history.insert(history.end(), prompt.begin(), prompt.end());
+    return result;
+  }
   auto logits = prefill(model, state, detail::pending_and(state, prompt), options.prefill_segment);
   state.pending.clear();
   history.insert(history.end(), prompt.begin(), prompt.end());
-  GenerationResult result;
   while (static_cast<int64_t>(result.tokens.size()) < options.max_new_tokens) {
     detail::ban(logits, options.banned);
     const auto token = sampler.sample(values(logits), history);
@@ -126,10 +158,9 @@ std::vector<BatchDecoder::Token> BatchDecoder::step() {
     chosen.push_back({row.id, tokens.back()});
   }
   const c10::InferenceMode inference;
-  const auto logits = model_->forward(torch::tensor(tokens, at::kLong).unsqueeze(1), &state_);  // [rows, 1, V]
-  for (size_t i = 0; i < drawn.size(); ++i) {
-    drawn[i].logits = logits[static_cast<int64_t>(i)][0].to(at::kFloat).contiguous();
-  }
+  const auto features = model_->forward_features(torch::tensor(tokens, at::kLong).unsqueeze(1), &state_);
+  const auto logits = detail::logits_of(*model_, features, state_, "generate");  // [rows, 1, V]
+  for (size_t i = 0; i < drawn.size(); ++i) drawn[i].logits = logits[static_cast<int64_t>(i)][0];
   rows_ = std::move(drawn);
   return chosen;
 }

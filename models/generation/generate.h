@@ -15,7 +15,7 @@ namespace retentive::models {
 enum class FinishReason { length, stop_token, stopped };
 
 struct GenerationOptions {
-  int64_t max_new_tokens = 128;
+  int64_t max_new_tokens = 128;           ///< 0 only reads the prompt, whose last token is pending then
   std::vector<int64_t> banned = {};       ///< never chosen
   std::vector<int64_t> stop_tokens = {};  ///< generation ends with the first of these
   int64_t prefill_segment = 8192;         ///< tokens of a prompt that go through the model at a time

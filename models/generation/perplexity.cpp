@@ -1,3 +1,4 @@
+#include <models/generation/detail/tokens.h>
 #include <models/generation/perplexity.h>
 
 #include <algorithm>
@@ -37,6 +38,15 @@ void check(std::span<const int64_t> tokens, const PerplexityOptions& options) {
 
 }  // namespace
 
+int64_t predicted_bytes(const Tokenizer& tokenizer, std::string_view text, std::span<const int64_t> tokens) {
+  const auto bytes = static_cast<int64_t>(text.size());
+  if (tokens.empty()) return bytes;
+  auto first = tokenizer.token_text(tokens.front());
+  // Tokenizers may put a space before a text.
+  if (first.starts_with(' ') && !text.starts_with(' ')) first.erase(0, 1);
+  return std::max<int64_t>(bytes - static_cast<int64_t>(first.size()), 0);
+}
+
 PerplexityResult perplexity(RetnetImpl& model, std::span<const int64_t> tokens, const PerplexityOptions& options,
                             const std::function<void(int64_t done)>& progress) {
   check(tokens, options);
@@ -52,7 +62,8 @@ PerplexityResult perplexity(RetnetImpl& model, std::span<const int64_t> tokens, 
     const auto part = [&](int64_t from) {
       return torch::tensor(at::ArrayRef<int64_t>(tokens.data() + from, static_cast<size_t>(length)), at::kLong);
     };
-    const auto logits = model.forward(part(begin).unsqueeze(0), &state)[0].to(at::kFloat);  // [length, V]
+    const auto features = model.forward_features(part(begin).unsqueeze(0), &state);
+    const auto logits = detail::logits_of(model, features, state, "perplexity")[0];  // [length, V]
     const auto likelihood = torch::log_softmax(logits, -1).gather(1, part(begin + 1).unsqueeze(1)).squeeze(1);
     const auto values = likelihood.to(at::kDouble).contiguous();
     for (int64_t i = 0; i < length; ++i) add(result, position + i, -values.const_data_ptr<double>()[i]);

@@ -62,20 +62,27 @@ void keep_typical(Candidates& from, double share) {
   std::sort(from.begin(), from.end(), more_probable);
 }
 
-[[noreturn]] void refuse_logits() {
-  throw StateError("[generate] no logit is a finite number; the weights are damaged, or every token is banned");
+// -infinity stands for a banned token; nothing else that is not finite can be chosen from.
+void check_logits(std::span<const float> logits) {
+  bool any = false;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    any = any || std::isfinite(logits[i]);
+    if (std::isfinite(logits[i]) || logits[i] == kBanned) continue;
+    throw StateError("[generate] the logit of token " + std::to_string(i) + " is " + std::to_string(logits[i]) +
+                     "; finite numbers, and -inf for tokens that are banned, are accepted: the weights are damaged");
+  }
+  if (!any) throw StateError("[generate] every token is banned; leave one that can be chosen");
 }
 
-// The softmax of what is finite, in order of tokens, without what is less probable than `least`.
+// The softmax of what is not banned, in order of tokens, without what is less probable than `least`.
 Candidates softmax(std::span<const float> logits, double temperature, double least) {
   float best = kBanned;
-  for (const float logit : logits) best = std::isfinite(logit) ? std::max(best, logit) : best;
-  if (!std::isfinite(best)) refuse_logits();
+  for (const float logit : logits) best = std::max(best, logit);
   Candidates all;
   all.reserve(logits.size());
   double sum = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (!std::isfinite(logits[i])) continue;
+    if (logits[i] == kBanned) continue;
     all.push_back({static_cast<int64_t>(i), std::exp((static_cast<double>(logits[i]) - best) / temperature)});
     sum += all.back().probability;
   }
@@ -86,11 +93,7 @@ Candidates softmax(std::span<const float> logits, double temperature, double lea
 
 // The first of the most probable tokens, as a certain choice.
 Candidates best_of(std::span<const float> logits) {
-  size_t best = logits.size();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (std::isfinite(logits[i]) && (best == logits.size() || logits[i] > logits[best])) best = i;
-  }
-  if (best == logits.size()) refuse_logits();
+  const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
   return {{static_cast<int64_t>(best), 1.0}};
 }
 
@@ -103,7 +106,9 @@ void sort_first(Candidates& all, size_t count) {
 // The candidates, in order of tokens when no limit needs them sorted.
 Candidates limited(std::span<const float> logits, std::span<const int64_t> history, const SamplingOptions& options) {
   std::vector<float> adjusted(logits.begin(), logits.end());
+  check_logits(adjusted);
   apply_penalties(adjusted, history, options);
+  check_logits(adjusted);
   if (options.temperature == 0) return best_of(adjusted);
   const bool plain = options.top_k == 0 && options.top_p == 1 && options.min_p == 0 && options.typical_p == 1;
   // What is less probable than this cannot be among the fewest of top_p, and need not be sorted.
@@ -152,8 +157,10 @@ void apply_penalties(std::span<float> logits, std::span<const int64_t> history, 
     if (token < 0 || token >= static_cast<int64_t>(logits.size())) continue;
     float& logit = logits[static_cast<size_t>(token)];
     const double scaled = logit > 0 ? logit / options.repetition_penalty : logit * options.repetition_penalty;
-    logit =
-        static_cast<float>(scaled - options.presence_penalty - options.frequency_penalty * static_cast<double>(count));
+    const double penalised = scaled - options.presence_penalty - options.frequency_penalty * static_cast<double>(count);
+    // The strongest penalties exceed float.
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    if (logit != kBanned) logit = static_cast<float>(std::clamp(penalised, -kLargest, kLargest));
   }
   ban_repeated_ngrams(logits, history, static_cast<size_t>(options.no_repeat_ngram));
 }

@@ -54,7 +54,8 @@ struct Candidate {
 RETENTIVE_API void apply_penalties(std::span<float> logits, std::span<const int64_t> history,
                                    const SamplingOptions& options);
 
-/// What may be chosen and with which probability, the most probable first. Throws StateError when no logit is finite.
+/// What may be chosen and with which probability, the most probable first. Logits of -infinity are of banned tokens.
+/// Throws StateError for NaN, +infinity, and when every token is banned.
 RETENTIVE_API std::vector<Candidate> candidates(std::span<const float> logits, std::span<const int64_t> history,
                                                 const SamplingOptions& options);
 
@@ -64,7 +65,7 @@ class RETENTIVE_API Sampler {
   /// Throws what SamplingOptions::validate() throws.
   explicit Sampler(const SamplingOptions& options);
 
-  /// The next token for logits [V]; `history` is the text so far.
+  /// The next token for logits [V]; `history` is the text so far. Throws as candidates().
   int64_t sample(std::span<const float> logits, std::span<const int64_t> history);
 
  private:

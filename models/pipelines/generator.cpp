@@ -1,5 +1,6 @@
 #include <models/pipelines/generator.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -22,7 +23,7 @@ double seconds(Clock::time_point from, Clock::time_point to) {
 }  // namespace
 
 double GeneratedText::tokens_per_second() const {
-  return decode_seconds > 0 ? static_cast<double>(tokens.size() - 1) / decode_seconds : 0;
+  return decode_seconds > 0 && !tokens.empty() ? static_cast<double>(tokens.size() - 1) / decode_seconds : 0;
 }
 
 class Generator::Impl {
@@ -41,13 +42,14 @@ class Generator::Impl {
   GeneratedText generate(std::string_view prompt, const TextOptions& options,
                          const std::function<bool(std::string_view)>& on_text) {
     const InferenceScope scope(threads_);
+    check_eos(options);
     auto tokens = tokenizer_->encode(prompt, {.add_special_tokens = fresh()});
     // Bytes and some vocabularies have no token that begins a text: an empty prompt then begins a line.
     if (tokens.empty() && fresh()) tokens = tokenizer_->encode("\n");
     GeneratedText result;
     result.prompt_tokens = static_cast<int64_t>(tokens.size() + state_.pending.size());
     Output output(*this, tokens, options, on_text, result);
-    if (options.num_beams > 1) {
+    if (options.num_beams > 1 && options.max_new_tokens > 0) {
       by_beams(tokens, options, output);
     } else {
       by_sampling(tokens, options, output);
@@ -69,6 +71,7 @@ class Generator::Impl {
     history_.clear();
   }
   const std::string& name() const { return language_.name; }
+  const std::vector<std::string>& notes() const { return language_.notes; }
 
  private:
   // Vocabularies of models are often padded.
@@ -84,18 +87,49 @@ class Generator::Impl {
 
   bool fresh() const { return state_.positions.front() == 0 && state_.pending.empty(); }
 
-  std::vector<int64_t> stop_tokens(const TextOptions& options) const {
-    const auto eos = tokenizer_->eos_id();
-    return eos && !options.ignore_eos ? std::vector{*eos} : std::vector<int64_t>{};
+  bool has_text(int64_t id) const { return has_token(id) && !tokenizer_->token_text(id).empty(); }
+
+  void check_eos(const TextOptions& options) const {
+    const auto words = model_->config().vocab_size;
+    for (const auto id : options.eos_ids) {
+      if (id >= 0 && id < words) continue;
+      throw InvalidArgument("[generate] the token " + std::to_string(id) +
+                            " is to end the text and is not in the vocabulary; the ids 0 to " +
+                            std::to_string(words - 1) + " are accepted");
+    }
+  }
+
+  // Tokens that end the text and are no part of it.
+  std::vector<int64_t> eos_ids(const TextOptions& options) const {
+    auto ids = options.eos_ids;
+    if (!options.ignore_eos) ids.insert(ids.end(), language_.eos_ids.begin(), language_.eos_ids.end());
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+  }
+
+  // Ids without a token, unless they end the text.
+  std::vector<int64_t> banned(const std::vector<int64_t>& ends) const {
+    auto ids = banned_;
+    std::erase_if(ids, [&](int64_t id) { return detail::holds(ends, id); });
+    return ids;
   }
 
   /// New tokens on their way to text.
   struct Output {
     Output(const Impl& self, std::span<const int64_t> prompt, const TextOptions& options,
            const std::function<bool(std::string_view)>& sink, GeneratedText& into)
-        : decoder(*self.tokenizer_), stops(options.stop), on_text(sink), result(into), start(Clock::now()) {
+        : generator(self),
+          ends(self.eos_ids(options)),
+          decoder(*self.tokenizer_),
+          stops(options.stop),
+          on_text(sink),
+          result(into),
+          start(Clock::now()) {
       // What a token says may depend on the ones before it: a leading space, the bytes of a character.
-      for (const auto token : self.state_.pending) decoder.push(token);
+      for (const auto token : self.state_.pending) {
+        if (self.has_token(token)) decoder.push(token);
+      }
       for (const auto token : prompt) decoder.push(token);
     }
 
@@ -103,11 +137,15 @@ class Generator::Impl {
     bool push(int64_t token) {
       if (result.tokens.empty()) first = Clock::now();
       result.tokens.push_back(token);
-      emit(stops.push(decoder.push(token)));
+      if (detail::holds(ends, token)) return true;
+      // A special token has no text, but its name may be a stop text.
+      const auto name = generator.has_text(token) ? "" : generator.tokenizer_->id_to_token(token);
+      emit(stops.push(decoder.push(token), name));
       return !cancelled && !stops.met();
     }
 
     void finish(const char* otherwise) {
+      if (result.tokens.empty()) first = Clock::now();
       result.prefill_seconds = seconds(start, first);
       result.decode_seconds = seconds(first, Clock::now());
       if (!stops.met() && !cancelled) emit(stops.push(decoder.flush()));
@@ -121,6 +159,8 @@ class Generator::Impl {
       if (on_text && !on_text(piece)) cancelled = true;
     }
 
+    const Impl& generator;
+    const std::vector<int64_t> ends;
     StreamDecoder decoder;
     StopTexts stops;
     const std::function<bool(std::string_view)>& on_text;
@@ -131,8 +171,8 @@ class Generator::Impl {
 
   void by_sampling(const std::vector<int64_t>& prompt, const TextOptions& options, Output& output) {
     if (!sampler_ || options.sampling != sampling_) sampler_.emplace(sampling_ = options.sampling);
-    GenerationOptions call{.max_new_tokens = options.max_new_tokens, .banned = banned_};
-    call.stop_tokens = stop_tokens(options);
+    const GenerationOptions call{
+        .max_new_tokens = options.max_new_tokens, .banned = banned(output.ends), .stop_tokens = output.ends};
     const auto done = models::generate(*model_, state_, *sampler_, prompt, history_, call,
                                        [&](int64_t token) { return output.push(token); });
     output.finish(done.reason == FinishReason::stop_token ? "eos" : "length");
@@ -142,14 +182,19 @@ class Generator::Impl {
     BeamOptions call{.num_beams = options.num_beams,
                      .max_new_tokens = options.max_new_tokens,
                      .length_penalty = options.length_penalty,
-                     .banned = banned_};
-    call.stop_tokens = stop_tokens(options);
+                     .banned = banned(output.ends),
+                     .stop_tokens = output.ends};
+    // A beam that is cut at the name of a special token ends there.
+    for (const auto& stop : options.stop) {
+      const auto id = tokenizer_->token_to_id(stop);
+      if (id && !has_text(*id) && !detail::holds(call.stop_tokens, *id)) call.stop_tokens.push_back(*id);
+    }
     const auto best = beam_search(*model_, state_, prompt, call, [&] {
       output.emit("");
       return !output.cancelled;
     });
     const auto& tokens = best.front().tokens;
-    const bool ended = detail::holds(call.stop_tokens, tokens.back());
+    const bool ended = detail::holds(output.ends, tokens.back());
     size_t taken = 0;
     while (taken < tokens.size() && output.push(tokens[taken++])) {
     }
@@ -186,9 +231,9 @@ Generator Generator::from_file(const std::filesystem::path& weights, const Langu
 GeneratedText Generator::generate(std::string_view prompt, const TextOptions& options,
                                   const std::function<bool(std::string_view)>& on_text) {
   options.sampling.validate();
-  if (options.max_new_tokens < 1) {
+  if (options.max_new_tokens < 0) {
     throw InvalidArgument("[generate] max_new_tokens is " + std::to_string(options.max_new_tokens) +
-                          "; at least 1 is accepted");
+                          "; 0 (only read the prompt) or more is accepted");
   }
   SamplingOptions plain;
   plain.seed = options.sampling.seed;
@@ -202,6 +247,7 @@ GeneratedText Generator::generate(std::string_view prompt, const TextOptions& op
 void Generator::reset() { impl_->reset(); }
 void Generator::save_state(const std::filesystem::path& path) const { impl_->save_state(path); }
 void Generator::load_state(const std::filesystem::path& path) { impl_->load_state(path); }
+const std::vector<std::string>& Generator::notes() const { return impl_->notes(); }
 const std::string& Generator::model_name() const { return impl_->name(); }
 
 }  // namespace retentive::models

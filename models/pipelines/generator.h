@@ -15,12 +15,13 @@
 namespace retentive::models {
 
 struct TextOptions {
-  int64_t max_new_tokens = 128;
+  int64_t max_new_tokens = 128;  ///< 0: the prompt goes into the state, and nothing comes out
   SamplingOptions sampling = {};
-  std::vector<std::string> stop = {};  ///< generation ends before the first of these texts
+  std::vector<std::string> stop = {};  ///< generation ends before the first of these texts or special tokens
   int64_t num_beams = 1;               ///< above 1: beam search, which takes no sampling options
   double length_penalty = 1;
-  bool ignore_eos = false;  ///< go on after the tokenizer's end-of-text token
+  std::vector<int64_t> eos_ids = {};  ///< tokens that end the text besides the model's own
+  bool ignore_eos = false;            ///< go on after the model's own end-of-text tokens
 };
 
 struct RETENTIVE_API GeneratedText {
@@ -59,6 +60,8 @@ class RETENTIVE_API Generator {
   void load_state(const std::filesystem::path& path);
 
   const std::string& model_name() const;
+  /// What was left out, replaced or recomputed when the model was loaded.
+  const std::vector<std::string>& notes() const;
 
  private:
   class Impl;

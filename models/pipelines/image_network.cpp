@@ -2,6 +2,7 @@
 #include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/detail/image_network.h>
 #include <retention/base/error.h>
+#include <retention/nn/finite.h>
 #include <retention/nn/inference.h>
 
 namespace retentive::models {
@@ -36,7 +37,11 @@ void check_card(const ModelCard& card, const std::string& origin) {
 ImageNetwork ready(LoadedModel loaded, std::string origin, const PipelineOptions& options, NetworkUse use) {
   check_card(loaded.card, origin);
   loaded.model->eval();
-  if (use == NetworkUse::inference) nn::prepare_inference(*loaded.model, {.precision = options.precision});
+  if (use == NetworkUse::inference) {
+    nn::prepare_inference(*loaded.model, {.precision = options.precision});
+  } else {
+    nn::check_finite_weights(*loaded.model, origin);
+  }
   return {std::move(loaded.model), std::move(loaded.card), std::move(origin)};
 }
 

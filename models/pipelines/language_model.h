@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <models/pipelines/options.h>
 #include <models/retnet.h>
@@ -22,6 +23,8 @@ struct LanguageModel {
   std::string hash;  ///< see model_hash()
   std::shared_ptr<RetnetImpl> network;
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::vector<int64_t> eos_ids;    ///< tokens that end a text: those of the weights file, else the tokenizer's
+  std::vector<std::string> notes;  ///< what was left out, replaced or recomputed when loading
 };
 
 /// Loads a weights file or folder; an empty path stands for the built-in weights of options.model, or of

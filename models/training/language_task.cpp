@@ -48,6 +48,7 @@ struct LanguageTarget {
   RetnetConfig config;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<RetnetImpl> model;
+  std::vector<int64_t> eos_ids = {};  ///< that the weights came with
 };
 
 std::shared_ptr<const Tokenizer> tokenizer_of(const RunConfig& config, const std::optional<Checkpoint>& weights) {
@@ -82,18 +83,20 @@ LanguageTarget build_target(const RunConfig& config) {
   }
   target.model = as_language_model(build(target.config, static_cast<uint64_t>(config.run.seed)), "train");
   if (weights) load_state(*target.model, *weights);
+  if (weights && config.data.tokenizer.empty()) target.eos_ids = weights->card.eos_ids;
   return target;
 }
 
-std::vector<int64_t> encode(const Tokenizer& tokenizer, const std::string& text) {
-  auto tokens = tokenizer.encode(text, {.add_special_tokens = true, .match_special_tokens = false});
-  if (const auto end = tokenizer.eos_id(); end && (tokens.empty() || tokens.back() != *end)) tokens.push_back(*end);
+std::vector<int64_t> encode(const LanguageTarget& target, const std::string& text) {
+  auto tokens = target.tokenizer->encode(text, {.add_special_tokens = true, .match_special_tokens = false});
+  const auto end = target.eos_ids.empty() ? target.tokenizer->eos_id() : target.eos_ids.front();
+  if (end && (tokens.empty() || tokens.back() != *end)) tokens.push_back(*end);
   return tokens;
 }
 
-std::vector<std::vector<int64_t>> encode_all(const Tokenizer& tokenizer, const std::vector<Document>& documents) {
+std::vector<std::vector<int64_t>> encode_all(const LanguageTarget& target, const std::vector<Document>& documents) {
   std::vector<std::vector<int64_t>> result;
-  for (const auto& document : documents) result.push_back(encode(tokenizer, document.text));
+  for (const auto& document : documents) result.push_back(encode(target, document.text));
   return result;
 }
 
@@ -102,14 +105,16 @@ class LanguageTask final : public TrainingTask {
   explicit LanguageTask(const RunConfig& config)
       : target_(build_target(config)),
         texts_(open_texts(config.data)),
-        data_(encode_all(*target_.tokenizer, texts_.train), {.rows = config.run.batch_size,
-                                                             .length = config.data.sequence_length,
-                                                             .seed = static_cast<uint64_t>(config.run.seed)}),
+        data_(encode_all(target_, texts_.train), {.rows = config.run.batch_size,
+                                                  .length = config.data.sequence_length,
+                                                  .seed = static_cast<uint64_t>(config.run.seed)}),
         call_{.form = config.model.form, .chunk = config.model.chunk},
         window_(config.data.validation_window) {
     texts_.train.clear();
-    for (const auto& document : texts_.validation) validation_bytes_ += static_cast<int64_t>(document.text.size());
-    validation_ = encode_all(*target_.tokenizer, texts_.validation);
+    validation_ = encode_all(target_, texts_.validation);
+    for (size_t i = 0; i < validation_.size(); ++i) {
+      validation_bytes_ += predicted_bytes(*target_.tokenizer, texts_.validation[i].text, validation_[i]);
+    }
     std::erase_if(validation_, [](const auto& tokens) { return tokens.size() < 2; });
     if (validation_.empty()) {
       throw DataError(
@@ -169,6 +174,7 @@ class LanguageTask final : public TrainingTask {
     ModelCard card;
     card.config = target_.config;
     card.tokenizer = target_.tokenizer->serialize();
+    card.eos_ids = target_.eos_ids;
     return card;
   }
 

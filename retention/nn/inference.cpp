@@ -2,6 +2,7 @@
 
 #include <retention/base/cpu_isa.h>
 #include <retention/base/error.h>
+#include <retention/nn/finite.h>
 #include <retention/nn/frozen.h>
 #include <retention/nn/inference.h>
 
@@ -56,6 +57,7 @@ InferenceReport prepare_inference(torch::nn::Module& model, const InferenceOptio
   if (is_prepared(model)) {
     throw StateError("[prepare_inference] the model is prepared already; load it again to prepare it differently");
   }
+  check_finite_weights(model, "prepare_inference");
   const torch::NoGradGuard no_grad;
   Preparation preparation(options);
   for (const auto& item : model.named_modules()) {

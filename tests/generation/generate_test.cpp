@@ -1,9 +1,11 @@
 #include <torch/torch.h>
 
 #include <models/generation/generate.h>
+#include <models/generation/perplexity.h>
 #include <models/registry.h>
 #include <models/test_files.h>
 #include <retention/base/error.h>
+#include <retention/nn/inference.h>
 #include <support/tensors.h>
 
 namespace retentive::testing {
@@ -190,6 +192,102 @@ TEST_CASE("rows that join and leave a batch get the text of their own", "[genera
   }
   CHECK(texts[0].size() == 4);
   CHECK_THROWS_AS(batch.remove(0), InvalidArgument);
+}
+
+TEST_CASE("a prompt that is only read goes on as if text had come at once", "[generate]") {
+  for (const std::string name : {"test_retnet", "test_transformer"}) {
+    const auto model = tiny(name);
+    const auto whole = run(*model, greedy(12));
+    for (const size_t length : {size_t{1}, kPrompt.size()}) {
+      auto state = model->new_state(1);
+      std::vector<int64_t> history;
+      const std::span<const int64_t> all(kPrompt);
+      CHECK(generate_greedily(*model, state, all.first(length), history, greedy(0)).tokens.empty());
+      CHECK(state.pending == std::vector<int64_t>{kPrompt[length - 1]});
+      const TemporaryFolder folder;
+      state.save(folder / "s.state", "m");
+      auto restored = RetentionState::load(folder / "s.state", "m");
+      CHECK(generate_greedily(*model, restored, all.subspan(length), history, greedy(12)).tokens == whole);
+      CHECK(history.size() == kPrompt.size() + 12);
+    }
+  }
+}
+
+void refuse_everywhere(models::RetnetImpl& model, const std::string& what) {
+  auto state = model.new_state(1);
+  std::vector<int64_t> history;
+  const auto message = [&](auto&& call) { return message_of<StateError>(call); };
+  CHECK_THAT(message([&] { generate_greedily(model, state, kPrompt, history, greedy(4)); }), Contains(what));
+  CHECK_THAT(message([&] { models::beam_search(model, model.new_state(1), kPrompt, {.num_beams = 3}); }),
+             Contains(what));
+  CHECK_THAT(message([&] { models::BatchDecoder(model).add(kPrompt); }), Contains(what));
+  for (const int64_t window : {0, 2}) {
+    CHECK_THAT(message([&] { models::perplexity(model, kPrompt, {.window = window}); }),
+               Contains("[perplexity]") && Contains("logit of token"));
+  }
+}
+
+TEST_CASE("one logit that is no number ends every way of generating and scoring", "[generate]") {
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    const auto model = tiny();
+    const torch::NoGradGuard no_grad;
+    // Nothing but this token's logit, which is never the largest.
+    model->named_parameters()["output_projection.weight"][7].fill_(bad);
+    refuse_everywhere(*model, "after 5 tokens the logit of token 7");
+  }
+}
+
+TEST_CASE("a later step is refused as the first is", "[generate]") {
+  const auto model = tiny();
+  const torch::NoGradGuard no_grad;
+  const auto first = run(*model, greedy(1))[0];
+  model->named_parameters()["embed_tokens.weight"][first].fill_(NAN);
+  auto state = model->new_state(1);
+  std::vector<int64_t> history;
+  const auto what = Contains("after 6 tokens");
+  CHECK_THAT(message_of<StateError>([&] { generate_greedily(*model, state, kPrompt, history, greedy(4)); }), what);
+  CHECK_THAT(message_of<StateError>([&] { models::beam_search(*model, model->new_state(1), kPrompt, {}); }), what);
+  models::BatchDecoder batch(*model);
+  batch.add(kPrompt, {.temperature = 0});
+  CHECK_THAT(message_of<StateError>([&] { batch.step(); }), what);
+}
+
+TEST_CASE("weights that are not finite cannot be prepared, and the tensor is named", "[generate]") {
+  for (const auto precision : {Precision::fp32, Precision::bf16, Precision::int8, Precision::int4}) {
+    for (const std::string name : {"output_projection.weight", "embed_tokens.weight", "layers.1.ffn.fc2.weight",
+                                   "layers.0.retention_layer_norm.weight", "retnet_rel_pos.decay"}) {
+      const auto model = tiny();
+      const torch::NoGradGuard no_grad;
+      auto* parameter = model->named_parameters().find(name);
+      auto tensor = parameter != nullptr ? *parameter : model->named_buffers()[name];
+      tensor.view(-1)[tensor.numel() - 1] = name.starts_with("layers") ? INFINITY : NAN;
+      CHECK_THAT(message_of<CheckpointError>([&] { nn::prepare_inference(*model, {.precision = precision}); }),
+                 Contains(name) && Contains(name.starts_with("layers") ? "inf" : "nan"));
+      CHECK_FALSE(nn::is_prepared(*model));
+    }
+  }
+}
+
+TEST_CASE("numbers that grow beyond the precision are refused in every precision", "[generate]") {
+  for (const auto precision : {Precision::fp32, Precision::bf16, Precision::int8, Precision::int4}) {
+    const auto model = tiny();
+    const torch::NoGradGuard no_grad;
+    model->named_parameters()["layers.0.ffn.fc1.weight"].mul_(1e25);
+    model->named_parameters()["layers.0.ffn.gate.weight"].mul_(1e25);
+    nn::prepare_inference(*model, {.precision = precision});
+    INFO(enum_name(precision));
+    refuse_everywhere(*model, "after 5 tokens the logit of token 0");
+  }
+}
+
+TEST_CASE("beams are ordered whatever the length penalty", "[generate]") {
+  const auto model = tiny();
+  for (const double penalty : {-1e6, 0.0, 1e6}) {
+    const auto beams = models::beam_search(*model, model->new_state(1), kPrompt,
+                                           {.num_beams = 3, .max_new_tokens = 5, .length_penalty = penalty});
+    CHECK(beams.size() == 3);
+    CHECK(beams.front().tokens.size() == 5);
+  }
 }
 
 }  // namespace

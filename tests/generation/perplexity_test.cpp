@@ -5,6 +5,7 @@
 #include <models/generation/perplexity.h>
 #include <models/registry.h>
 #include <models/test_files.h>
+#include <models/tokenizers/tokenizer.h>
 #include <retention/base/error.h>
 #include <support/tensors.h>
 
@@ -72,6 +73,27 @@ TEST_CASE("buckets hold the positions that they name", "[perplexity]") {
   const auto windows = models::perplexity(*model, tokens, {.window = 100});
   CHECK(windows.buckets.size() == 2);
   CHECK(windows.buckets[0].tokens == 3 * 64);
+}
+
+TEST_CASE("bits a byte count the bytes that are predicted", "[perplexity]") {
+  const auto bytes = [](const std::string& tokenizer, const std::string& text, bool special = false) {
+    const auto words = models::load_tokenizer(tokenizer);
+    const auto tokens = words->encode(text, {.add_special_tokens = special, .match_special_tokens = false});
+    return models::predicted_bytes(*words, text, tokens);
+  };
+  CHECK(bytes("bytes", "The king") == 7);
+  CHECK(bytes("bytes", "\xC3\xA9t\xC3\xA9") == 4);  // half a character
+  CHECK(bytes("bytes", "") == 0);
+  const auto fixture = [](const std::string& name) { return fixture_path("tokenizers/" + name); };
+  // Byte-level: the first word, with the space that may stand before it in the text.
+  const auto gpt2 = models::load_tokenizer(fixture("gpt2.json"));
+  for (const std::string text : {"the king", " the king", "\xF0\x9F\x98\x80 king", "<|endoftext|>x"}) {
+    const auto tokens = gpt2->encode(text, {.match_special_tokens = false});
+    std::string rest;
+    for (size_t i = 1; i < tokens.size(); ++i) rest += gpt2->token_text(tokens[i]);
+    CHECK(models::predicted_bytes(*gpt2, text, tokens) == static_cast<int64_t>(rest.size()));
+    CHECK(gpt2->token_text(tokens[0]) + rest == text);
+  }
 }
 
 TEST_CASE("perplexity needs something to predict", "[perplexity]") {

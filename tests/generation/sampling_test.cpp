@@ -122,10 +122,24 @@ TEST_CASE("bad options and logits are named", "[sampling]") {
   CHECK_THAT(message({.min_p = 2}), Contains("min_p"));
   CHECK_THAT(message({.typical_p = 1.5}), Contains("typical_p"));
   CHECK_THAT(message({.repetition_penalty = 0}), Contains("repetition_penalty"));
-  const std::vector<float> nothing = {NAN, -INFINITY};
-  CHECK_THROWS_AS(models::candidates(nothing, {}, {}), StateError);
-  const std::vector<float> some = {NAN, 1.0f};
-  CHECK(tokens_of(models::candidates(some, {}, {})) == std::vector<int64_t>{1});
+}
+
+TEST_CASE("only banned tokens may have logits that are not finite", "[sampling]") {
+  const auto refused = [](const std::vector<float>& logits, const SamplingOptions& options) {
+    return message_of<StateError>([&] { models::Sampler(options).sample(logits, {}); });
+  };
+  for (const SamplingOptions& options : {SamplingOptions{}, SamplingOptions{.temperature = 0},
+                                         SamplingOptions{.top_k = 2}, SamplingOptions{.top_p = 0.5}}) {
+    CHECK_THAT(refused({0.5f, 1.0f, NAN}, options), Contains("logit of token 2 is nan"));
+    CHECK_THAT(refused({0.5f, INFINITY, 1.0f}, options), Contains("logit of token 1 is inf"));
+    CHECK_THAT(refused({-INFINITY, -INFINITY}, options), Contains("every token is banned"));
+    models::Sampler sampler(options);
+    CHECK(sampler.sample(std::vector<float>{-INFINITY, 1.0f, -INFINITY}, {}) == 1);
+  }
+  // Penalties beyond float stay numbers: the token is the last choice, or the first one.
+  const std::vector<int64_t> history = {1};
+  CHECK(tokens_of(models::candidates(kLogits, history, {.presence_penalty = 1e300})).back() == 1);
+  CHECK(tokens_of(models::candidates(kLogits, history, {.presence_penalty = -1e300})).front() == 1);
 }
 
 }  // namespace

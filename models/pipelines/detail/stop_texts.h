@@ -12,10 +12,13 @@ class StopTexts {
     std::erase_if(stops_, [](const std::string& stop) { return stop.empty(); });
   }
 
-  /// The text that may be shown now; nothing more follows once a stop text is met.
-  std::string push(const std::string& piece) {
+  /// The text that may be shown now; nothing more follows once a stop text is met. `hidden`, the name of a special
+  /// token, comes after `piece`; it is compared with stop texts and never shown.
+  std::string push(const std::string& piece, const std::string& hidden = "") {
     if (met_) return {};
-    held_ += piece;
+    held_ += piece + hidden;
+    shown_.resize(held_.size() - hidden.size(), true);
+    shown_.resize(held_.size(), false);
     size_t end = std::string::npos;
     for (const auto& stop : stops_) end = std::min(end, held_.find(stop));
     met_ = end != std::string::npos;
@@ -29,8 +32,12 @@ class StopTexts {
 
  private:
   std::string take(size_t count) {
-    auto taken = held_.substr(0, count);
+    std::string taken;
+    for (size_t i = 0; i < count; ++i) {
+      if (shown_[i]) taken += held_[i];
+    }
     held_.erase(0, count);
+    shown_.erase(shown_.begin(), shown_.begin() + static_cast<std::ptrdiff_t>(count));
     return taken;
   }
 
@@ -47,6 +54,7 @@ class StopTexts {
 
   std::vector<std::string> stops_;
   std::string held_;
+  std::vector<bool> shown_;  ///< of each held byte
   bool met_ = false;
 };
 
