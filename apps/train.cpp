@@ -14,6 +14,7 @@ struct Flags {
   std::string output;
   std::vector<std::string> overrides;
   bool resume = false;
+  models::ResumeOptions more;
   bool print_config = false;
 };
 
@@ -26,7 +27,7 @@ int train(const Flags& flags) {
   }
   models::Trainer trainer(config);
   for (const auto& note : trainer.notes()) std::fprintf(stderr, "weights: %s\n", note.c_str());
-  if (flags.resume) trainer.resume();
+  if (flags.resume) trainer.resume(flags.more);
   models::ConsoleProgress progress(config.run.log_interval);
   const InterruptScope scope;
   const auto result = trainer.run(progress.callbacks(), &scope.requested());
@@ -54,7 +55,16 @@ Command train_command() {
             app.add_option("--set", flags->overrides, "section.key=value, replaces a value of the configuration")
                 ->allow_extra_args(false);
             app.add_option("--output", flags->output, "output folder, in place of run.output_dir");
-            app.add_flag("--resume", flags->resume, "go on from last.state.safetensors in the output folder");
+            auto* resume =
+                app.add_flag("--resume", flags->resume, "go on from last.state.safetensors in the output folder");
+            auto* extend = app.add_option("--extend-epochs", flags->more.epochs,
+                                          "with --resume: train on to N epochs in all, those beyond the configured "
+                                          "ones at the last learning rate")
+                               ->check(CLI::PositiveNumber)
+                               ->needs(resume);
+            app.add_flag("--restart-schedule", flags->more.restart_schedule,
+                         "with --extend-epochs: the added epochs go through the schedule again, warm-up and all")
+                ->needs(extend);
             app.add_flag("--print-config", flags->print_config, "print the complete configuration and stop");
             return Action([flags] { return train(*flags); });
           }};

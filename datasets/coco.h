@@ -103,6 +103,8 @@ class RETENTIVE_API CocoDataset final : public DetectionDataset {
   const std::vector<int64_t>& category_ids() const { return category_ids_; }
   /// Id of an image, without reading it.
   int64_t image_id(int64_t index) const;
+  /// The files of the images, in order.
+  std::vector<std::filesystem::path> files() const;
 
  private:
   struct Entry {

@@ -97,4 +97,10 @@ const std::vector<std::string>& CocoDataset::class_names() const { return class_
 
 int64_t CocoDataset::image_id(int64_t index) const { return entry(index).image.id; }
 
+std::vector<std::filesystem::path> CocoDataset::files() const {
+  std::vector<std::filesystem::path> paths;
+  for (const Entry& entry : entries_) paths.push_back(folder_ / entry.image.file_name);
+  return paths;
+}
+
 }  // namespace retentive::datasets

@@ -7,6 +7,8 @@ namespace retentive::datasets {
 
 Dataset::~Dataset() = default;
 
+std::vector<std::filesystem::path> Dataset::files() const { return {}; }
+
 DetectionDataset::~DetectionDataset() = default;
 
 void Dataset::check_index(int64_t index, const char* where) const {
@@ -37,5 +39,7 @@ int64_t Subset::label(int64_t index) const {
 }
 
 const std::vector<std::string>& Subset::class_names() const { return base_->class_names(); }
+
+std::vector<std::filesystem::path> Subset::files() const { return base_->files(); }
 
 }  // namespace retentive::datasets

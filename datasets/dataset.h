@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class RETENTIVE_API Dataset {
   /// The label of a sample without its pixels; same errors as `get`.
   virtual int64_t label(int64_t index) const = 0;
   virtual const std::vector<std::string>& class_names() const = 0;
+  /// The files that it consists of, in a fixed order; none for a set that is in memory alone.
+  virtual std::vector<std::filesystem::path> files() const;
 
  protected:
   /// Throws InvalidArgument, naming `where`, unless 0 <= index < size().

@@ -101,4 +101,10 @@ int64_t ImageFolder::label(int64_t index) const {
 
 const std::vector<std::string>& ImageFolder::class_names() const { return class_names_; }
 
+std::vector<fs::path> ImageFolder::files() const {
+  std::vector<fs::path> paths;
+  for (const Entry& entry : entries_) paths.push_back(entry.path);
+  return paths;
+}
+
 }  // namespace retentive::datasets

@@ -25,6 +25,7 @@ class RETENTIVE_API ImageFolder : public Dataset {
   Sample get(int64_t index) const override;
   int64_t label(int64_t index) const override;
   const std::vector<std::string>& class_names() const override;
+  std::vector<std::filesystem::path> files() const override;
 
  private:
   struct Entry {

@@ -132,7 +132,7 @@ void check_writable(const std::vector<Image>& images, const std::vector<int64_t>
 
 Mnist::Mnist(const std::filesystem::path& images, const std::filesystem::path& labels,
              std::vector<std::string> class_names)
-    : name_(images.string()), class_names_(std::move(class_names)) {
+    : name_(images.string()), files_({images, labels}), class_names_(std::move(class_names)) {
   if (class_names_.empty()) {
     for (char digit = '0'; digit <= '9'; ++digit) class_names_.emplace_back(1, digit);
   }
@@ -169,6 +169,8 @@ int64_t Mnist::label(int64_t index) const {
 }
 
 const std::vector<std::string>& Mnist::class_names() const { return class_names_; }
+
+std::vector<std::filesystem::path> Mnist::files() const { return files_; }
 
 void write_idx(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
                const std::vector<Image>& images, const std::vector<int64_t>& labels) {

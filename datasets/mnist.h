@@ -18,9 +18,11 @@ class RETENTIVE_API Mnist : public Dataset {
   Sample get(int64_t index) const override;
   int64_t label(int64_t index) const override;
   const std::vector<std::string>& class_names() const override;
+  std::vector<std::filesystem::path> files() const override;
 
  private:
   std::string name_;
+  std::vector<std::filesystem::path> files_;
   int64_t height_ = 0;
   int64_t width_ = 0;
   std::vector<uint8_t> pixels_;  // [size, height, width]

@@ -16,6 +16,7 @@ class RETENTIVE_API Subset : public Dataset {
   Sample get(int64_t index) const override;
   int64_t label(int64_t index) const override;
   const std::vector<std::string>& class_names() const override;
+  std::vector<std::filesystem::path> files() const override;
 
  private:
   std::shared_ptr<const Dataset> base_;

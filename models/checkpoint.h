@@ -12,6 +12,7 @@
 
 #include <models/config.h>
 #include <models/formats/detect.h>
+#include <models/formats/tensor.h>
 #include <models/model_card.h>
 #include <models/state_dict.h>
 #include <retention/base/enum_names.h>
@@ -28,7 +29,8 @@ struct Checkpoint {
   std::string path = {};
   formats::WeightsFormat format = formats::WeightsFormat::safetensors;
   ModelCard card = {};        ///< empty for .pth
-  NamedTensors tensors = {};  ///< in file order, `module.` prefixes removed
+  NamedTensors tensors = {};  ///< in file order, prefixes of wrappers removed; see strip_wrappers()
+  std::vector<formats::SkippedTensor> skipped = {};  ///< of kinds that are not read, as the file names them
   std::string taken = {};  ///< key of the .pth that holds the tensors: "model_ema", "model", ...; empty for a bare dict
   std::vector<std::string> warnings = {};
 };
@@ -53,6 +55,7 @@ struct LoadReport {
   std::vector<std::string> missing;     ///< in the model, not in the file
   std::vector<std::string> unexpected;  ///< in the file, not in the model
   std::vector<Mismatch> reshaped;       ///< in both, not alike; not loaded
+  std::vector<std::string> skipped;     ///< in the file, of a kind that is not read: "x C64 [2]"
   std::vector<std::string> warnings;    ///< what was left out on purpose
 
   bool complete() const { return missing.empty() && unexpected.empty() && reshaped.empty(); }
@@ -67,7 +70,7 @@ struct LoadOptions {
 
 /// Compares names, shapes and kinds of element without copying anything. `num_batches_tracked` may be missing; an
 /// `aux_head` that the model does not have is left out with a warning.
-RETENTIVE_API LoadReport match_state(const torch::nn::Module& module, const NamedTensors& tensors);
+RETENTIVE_API LoadReport match_state(const torch::nn::Module& module, const Checkpoint& checkpoint);
 
 /// Throws CheckpointError with the counts and the readable difference unless the report is complete.
 RETENTIVE_API void require_complete(const LoadReport& report, const std::string& path);

@@ -51,18 +51,22 @@ void print_list(std::ostringstream& out, const char* title, const std::vector<st
 }  // namespace
 
 std::string LoadReport::diff() const {
+  if (complete()) return {};
   std::ostringstream out;
   print_list(out, "missing: in the model, not in the file", missing);
   print_list(out, "unexpected: in the file, not in the model", unexpected);
   std::vector<std::string> lines;
   for (const auto& entry : reshaped) lines.push_back(entry.name + ": model " + entry.model + ", file " + entry.file);
   print_list(out, "reshaped: different in model and file", lines);
+  print_list(out, "skipped: in the file, of a kind that is not read; convert them to float32", skipped);
   return out.str();
 }
 
-LoadReport match_state(const torch::nn::Module& module, const NamedTensors& tensors) {
+LoadReport match_state(const torch::nn::Module& module, const Checkpoint& checkpoint) {
+  const auto& tensors = checkpoint.tensors;
   const Index file = index_of(tensors);
   LoadReport report;
+  for (const auto& [name, type] : checkpoint.skipped) report.skipped.push_back(name + " " + type);
   std::set<std::string> known;
   for (const auto& [name, tensor] : state_dict(module)) {
     known.insert(name);
@@ -96,7 +100,7 @@ void require_complete(const LoadReport& report, const std::string& path) {
 }
 
 LoadReport load_state(torch::nn::Module& module, const Checkpoint& checkpoint, const LoadOptions& options) {
-  LoadReport report = match_state(module, checkpoint.tensors);
+  LoadReport report = match_state(module, checkpoint);
   if (options.strict) require_complete(report, checkpoint.path);
   const Index file = index_of(checkpoint.tensors);
   const std::set<std::string> loaded(report.loaded.begin(), report.loaded.end());

@@ -97,7 +97,8 @@ void refuse_key(const std::string& where, const std::string& section, const std:
 int64_t read_integer(const Json& value, const std::string& where, const std::string& key) {
   constexpr uint64_t kLargest = std::numeric_limits<int64_t>::max();
   const bool too_large = value.is_number_unsigned() && value.get<uint64_t>() > kLargest;
-  if (!value.is_number_integer() || too_large) refuse_value(where, key, value, "an integer of at most 64 bits");
+  if (!value.is_number_integer() || too_large)
+    refuse_value(where, key, value, "an integer from -9223372036854775808 to 9223372036854775807");
   return value.get<int64_t>();
 }
 

@@ -99,7 +99,7 @@ ConvertReport convert(const std::filesystem::path& in, const std::filesystem::pa
   if (report.card.config) {
     complete_card(report.card, checkpoint, options.choice);
     const auto model = build_uninitialized(*report.card.config);
-    report.match = match_state(*model, checkpoint.tensors);
+    report.match = match_state(*model, checkpoint);
     if (options.strict) require_complete(report.match, checkpoint.path);
     report.warnings.insert(report.warnings.end(), report.match.warnings.begin(), report.match.warnings.end());
     tensors = in_model_order(*model, checkpoint.tensors, report.match);

@@ -115,13 +115,25 @@ void refuse_other_kinds(const NamedTensors& tensors, const std::string& where) {
       "without biases, is supported");
 }
 
+// The one table of a tied model is its embedding; an untied one then misses its head, and is refused.
+void name_lone_table(NamedTensors& tensors) {
+  if (find_tensor(tensors, "embed_tokens.weight") != nullptr) return;
+  for (auto& [name, tensor] : tensors) {
+    if (name == "output_projection.weight") name = "embed_tokens.weight";
+  }
+}
+
 }  // namespace
 
 LanguageLayout language_layout(const NamedTensors& tensors) {
   for (const auto& [name, layout] : kTables) {
     if (find_tensor(tensors, name) != nullptr) return layout;
   }
-  return LanguageLayout::none;
+  // Tied models may be saved with the table under the name of the head alone.
+  if (find_tensor(tensors, "lm_head.weight") == nullptr) return LanguageLayout::none;
+  if (find_tensor(tensors, "model.layers.0.attn_norm.weight") != nullptr) return LanguageLayout::fla;
+  const bool torch_names = find_tensor(tensors, "model.layers.0.retention_layer_norm.weight") != nullptr;
+  return torch_names ? LanguageLayout::huggingface : LanguageLayout::none;
 }
 
 void to_native_keys(NamedTensors& tensors, const std::string& where) {
@@ -135,6 +147,7 @@ void to_native_keys(NamedTensors& tensors, const std::string& where) {
     }
     if (layout == LanguageLayout::fla) rename_fla(name);
   }
+  name_lone_table(tensors);
   std::erase_if(tensors, [](const NamedTensor& entry) { return entry.name == "version"; });
   refuse_other_kinds(tensors, where);
   if (layout == LanguageLayout::fla) {

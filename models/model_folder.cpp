@@ -58,16 +58,19 @@ Checkpoint read_shards(const fs::path& index) {
     if (!fs::is_regular_file(path, ignored)) {
       throw CheckpointError("[" + index.string() + "] lists " + name + ", which is not there; download all shards");
     }
-    auto shard = detail::read_weights_file(path);
+    auto shard = detail::read_shard(path);
     for (auto& entry : shard.tensors) {
       if (!seen.insert(entry.name).second) {
         throw CheckpointError("[" + path.string() + "] holds " + entry.name + ", and another shard does too");
       }
     }
     std::move(shard.tensors.begin(), shard.tensors.end(), std::back_inserter(whole.tensors));
+    std::move(shard.skipped.begin(), shard.skipped.end(), std::back_inserter(whole.skipped));
     std::move(shard.warnings.begin(), shard.warnings.end(), std::back_inserter(whole.warnings));
     whole.format = shard.format;
   }
+  whole.path = index.string();
+  detail::join_shards(whole);
   return whole;
 }
 

@@ -1,12 +1,8 @@
 #include <models/state_file.h>
 
-#include <algorithm>
 #include <charconv>
-#include <numeric>
-#include <span>
-#include <sstream>
 
-#include <models/sha256.h>
+#include <models/tensor_checksum.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
 
@@ -17,21 +13,6 @@ constexpr const char* kVersion = "1";
 
 std::string tensor_name(size_t layer, size_t index) {
   return "layers." + std::to_string(layer) + "." + std::to_string(index);
-}
-
-// Of all names, types, shapes and bytes, and of what the file says about itself.
-std::string checksum(const NamedTensors& tensors, const std::string& header) {
-  std::vector<std::string> lines = {header};  // sorted: a file has its own order
-  for (const auto& [name, tensor] : tensors) {
-    const auto values = tensor.contiguous();
-    std::ostringstream line;
-    line << name << " " << tensor.dtype().name() << " " << tensor.sizes() << " "
-         << sha256_hex({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()}) << "\n";
-    lines.push_back(line.str());
-  }
-  std::sort(lines.begin(), lines.end());
-  const std::string text = std::accumulate(lines.begin(), lines.end(), std::string());
-  return sha256_hex(std::as_bytes(std::span(text)));
 }
 
 std::string entry(const TensorFile& file, const std::string& key) {
@@ -54,7 +35,7 @@ void check_state(const std::filesystem::path& path, const TensorFile& file, cons
     throw damaged(path, "has the version " + entry(file, "version") + ", and " + kVersion + " is understood");
   }
   const auto header = header_of(entry(file, "layers"), entry(file, "model"));
-  if (entry(file, "sha256") != checksum(file.tensors, header)) {
+  if (entry(file, "sha256") != tensor_checksum(file.tensors, header)) {
     throw damaged(path, "is damaged: its checksum does not fit");
   }
   if (entry(file, "model") != model_hash) {
@@ -76,7 +57,7 @@ void StateFile::save(const std::filesystem::path& to, const std::string& model_h
                 {{"retentive.state.version", kVersion},
                  {"retentive.state.layers", count},
                  {"retentive.state.model", model_hash},
-                 {"retentive.state.sha256", checksum(all, header_of(count, model_hash))}});
+                 {"retentive.state.sha256", tensor_checksum(all, header_of(count, model_hash))}});
 }
 
 StateFile StateFile::load(const std::filesystem::path& path, const std::string& model_hash) {

@@ -55,6 +55,11 @@ torch::Tensor to_torch(const formats::TensorView& view, std::shared_ptr<const vo
 
 TensorFile read_tensors(const std::filesystem::path& path) {
   const auto file = formats::SafetensorsFile::open(path);
+  if (!file.skipped().empty()) {
+    const auto& [name, type] = file.skipped().front();
+    throw CheckpointError("[" + path.string() + "] tensor " + name + " is " + type +
+                          "; accepted are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL; convert it to one of them");
+  }
   TensorFile result;
   for (const auto& view : file.tensors()) result.tensors.push_back({view.name, to_torch(view, file.owner())});
   result.metadata = file.metadata();

@@ -1,24 +1,28 @@
 #include <models/upstream_keys.h>
 
 #include <array>
-#include <set>
 #include <string_view>
 
 #include <models/tensor_io.h>
-#include <retention/base/error.h>
 
 namespace retentive::models {
 namespace {
 
 using formats::PickleValue;
 
-constexpr std::array<std::string_view, 2> kRawKeys = {"model", "state_dict"};
-constexpr std::array<std::string_view, 2> kEmaKeys = {"model_ema", "state_dict_ema"};
+constexpr std::array<std::string_view, 8> kRawKeys = {"model",       "state_dict", "model_state_dict", "module",
+                                                      "model_state", "net",        "params",           "weights"};
+constexpr std::array<std::string_view, 6> kEmaKeys = {"model_ema",      "state_dict_ema", "ema",
+                                                      "ema_state_dict", "ema_model",      "params_ema"};
+
+bool is_tensor(const PickleValue& value) {
+  return value.is(PickleValue::Kind::tensor) || (value.is(PickleValue::Kind::skipped) && value.as_skipped().tensor);
+}
 
 bool holds_tensors(const PickleValue& value) {
   if (!value.is(PickleValue::Kind::dict)) return false;
   for (const auto& entry : value.entries()) {
-    if (entry.key.is(PickleValue::Kind::string) && entry.value.is(PickleValue::Kind::tensor)) return true;
+    if (entry.key.is(PickleValue::Kind::string) && is_tensor(entry.value)) return true;
   }
   return false;
 }
@@ -49,32 +53,19 @@ std::vector<StateLocation> find_states(const PickleValue& root) {
   return locations;
 }
 
-NamedTensors read_state(const formats::PthFile& file, const StateLocation& location,
-                        std::vector<std::string>& warnings) {
-  NamedTensors tensors;
+void read_state(const formats::PthFile& file, const StateLocation& location, Checkpoint& checkpoint) {
   for (const auto& [key, value] : location.state->entries()) {
-    const std::string name = key.is(PickleValue::Kind::string) ? key.as_string() : "<a key that is no text>";
-    if (!value.is(PickleValue::Kind::tensor) || !key.is(PickleValue::Kind::string)) {
-      warnings.push_back("entry " + name + " is left out: it is a " + std::string(formats::kind_name(value.kind())) +
-                         ", not a named tensor");
-      continue;
+    const bool named = key.is(PickleValue::Kind::string);
+    const std::string name = named ? key.as_string() : "<a key that is no text>";
+    if (named && value.is(PickleValue::Kind::tensor)) {
+      const auto owned = file.contiguous(value.as_tensor(), name);
+      checkpoint.tensors.push_back({name, to_torch(owned.view, owned.owner)});
+    } else if (named && is_tensor(value)) {
+      checkpoint.skipped.push_back({name, value.as_skipped().name});
+    } else {
+      checkpoint.warnings.push_back("entry " + name + " is left out: it is a " +
+                                    std::string(formats::kind_name(value.kind())) + ", not a named tensor");
     }
-    const auto owned = file.contiguous(value.as_tensor(), name);
-    tensors.push_back({name, to_torch(owned.view, owned.owner)});
-  }
-  return tensors;
-}
-
-void strip_module_prefix(NamedTensors& tensors, const std::string& where) {
-  constexpr std::string_view kPrefix = "module.";
-  std::set<std::string_view> seen;
-  for (NamedTensor& entry : tensors) {
-    while (entry.name.starts_with(kPrefix)) entry.name.erase(0, kPrefix.size());
-  }
-  for (const NamedTensor& entry : tensors) {
-    if (seen.insert(entry.name).second) continue;
-    throw CheckpointError("[" + where + "] holds " + entry.name +
-                          " twice, with and without the prefix \"module.\"; save one model's state dict alone");
   }
 }
 

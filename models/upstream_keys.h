@@ -21,17 +21,13 @@ struct StateLocation {
   bool ema = false;
 };
 
-/// Every dict of model weights in the tree, raw before averaged, the usual keys first: `model`, `state_dict`, the bare
-/// root; `model_ema`, `state_dict_ema`. Optimizer states are not among them.
+/// Every dict of model weights in the tree, raw before averaged, the usual keys first: `model`, `state_dict`, `module`,
+/// ..., the bare root; `model_ema`, `state_dict_ema`, ... Optimizer states are not among them.
 RETENTIVE_API std::vector<StateLocation> find_states(const formats::PickleValue& root);
 
-/// Tensors of one of find_states(), mapped from the file; entries that are no tensors become warnings.
-RETENTIVE_API NamedTensors read_state(const formats::PthFile& file, const StateLocation& location,
-                                      std::vector<std::string>& warnings);
-
-/// Removes leading `module.` (left by DistributedDataParallel) from every name.
-/// Throws CheckpointError when two names become one.
-RETENTIVE_API void strip_module_prefix(NamedTensors& tensors, const std::string& where);
+/// Adds the tensors of one of find_states() to `checkpoint`, mapped from the file; tensors of kinds that are not read
+/// are among its `skipped`, other entries become warnings.
+RETENTIVE_API void read_state(const formats::PthFile& file, const StateLocation& location, Checkpoint& checkpoint);
 
 /// `config` with the head that a file has: classifier, token label (an `aux_head` over the last stage's channels) or
 /// none (`extra_norms`), and its number of classes; of a ViR or ViT also pooling, layer scale, epilogue and the grid of

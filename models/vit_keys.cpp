@@ -83,7 +83,7 @@ std::vector<std::string> start_from_vit(vision::VirImpl& model, const Checkpoint
     replace(name, ".attn.proj.", ".retention.out_proj.");
   }
   fit_positions(model.config(), renamed.tensors, notes);
-  const auto report = match_state(model, renamed.tensors);
+  const auto report = match_state(model, renamed);
   const auto in_block = [](const std::string& name) {
     return name.starts_with("blocks.") && name.ends_with(".weight");
   };

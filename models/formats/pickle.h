@@ -24,9 +24,10 @@ struct PickleTensor {
   std::vector<std::int64_t> strides;  ///< in elements, not negative, one for each dimension
 };
 
-/// An object of a known class that is not read; its state was parsed and dropped.
+/// An object of a known class, or a tensor, that is not read; its state was parsed and dropped.
 struct SkippedObject {
-  std::string name;  ///< qualified class name, for example `argparse.Namespace`
+  std::string name;     ///< qualified class name, for example `argparse.Namespace`; of a tensor type and shape
+  bool tensor = false;  ///< a tensor of a kind that is not read: `torch.uint16 [2, 3]`, `meta torch.float32 [4]`
 };
 
 struct PickleEntry;

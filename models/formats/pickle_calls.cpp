@@ -34,6 +34,8 @@ class Call {
   NodeId bytes();
   NodeId encode();
   NodeId add_tensor(DType dtype, std::int64_t storage_numel);
+  NodeId foreign(const std::string& type, std::size_t shape_index);
+  NodeId meta();
   NodeId tensor();
   NodeId tensor_v3();
   NodeId parameter() const;
@@ -162,9 +164,29 @@ NodeId Call::add_tensor(DType dtype, std::int64_t storage_numel) {
   return arena_.add(std::move(node));
 }
 
+// A tensor whose values are not read.
+NodeId Call::foreign(const std::string& type, std::size_t shape_index) {
+  PickleNode node;
+  node.kind = Kind::skipped;
+  node.integer = 1;
+  node.text = type;
+  if (shape_index < args_.size()) node.text += " " + shape_text(counts(shape_index));
+  return arena_.add(std::move(node));
+}
+
+NodeId Call::meta() {
+  expect_args(4, 4);
+  const std::string dtype = arena_[arg(0, Kind::global)].text;
+  return foreign("meta " + dtype, 1);
+}
+
 NodeId Call::tensor() {
   expect_args(4, 7);
   const PickleNode& storage = arena_[arg(0, Kind::storage)];
+  if (storage.rule->use == Use::foreign_storage) {
+    const std::string_view name = storage.rule->name;
+    return foreign(std::string(name.substr(0, name.size() - std::string_view("Storage").size())), 2);
+  }
   if (storage.rule->use == Use::untyped_storage) fail("has an untyped storage");
   if (args_.size() == 7 && !arena_[arg(6, Kind::dict)].children.empty()) {
     fail("has a tensor with lazily negated or conjugated values");
@@ -176,6 +198,9 @@ NodeId Call::tensor_v3() {
   expect_args(7, 8);
   const PickleNode& storage = arena_[arg(0, Kind::storage)];
   const PickleNode& dtype = arena_[arg(6, Kind::global)];
+  if (storage.rule->use == Use::untyped_storage && dtype.rule->use == Use::foreign_dtype) {
+    return foreign(std::string(dtype.rule->name), 2);
+  }
   if (storage.rule->use != Use::untyped_storage || dtype.rule->use != Use::torch_dtype) {
     fail("needs an untyped storage and a torch.dtype");
   }
@@ -186,14 +211,16 @@ NodeId Call::tensor_v3() {
 
 NodeId Call::parameter() const {
   expect_args(1, 4);
-  return arg(0, Kind::tensor);
+  return arena_[args_[0]].kind == Kind::skipped ? args_[0] : arg(0, Kind::tensor);
 }
 
 // A tensor with Python attributes: (rebuilding function, class, its arguments, attributes).
 NodeId Call::from_type() {
   expect_args(4, 4);
   const Use use = arena_[arg(0, Kind::global)].rule->use;
-  if (use != Use::rebuild_tensor && use != Use::rebuild_tensor_v3 && use != Use::rebuild_parameter) {
+  const bool rebuilds = use == Use::rebuild_tensor || use == Use::rebuild_tensor_v3 || use == Use::rebuild_parameter ||
+                        use == Use::rebuild_meta || use == Use::rebuild_foreign;
+  if (!rebuilds) {
     fail("is called with " + arena_[args_[0]].text + ", which rebuilds no tensor");
   }
   return Call(arena_, args_[0], arena_[arg(2, Kind::tuple)].children).result();
@@ -225,6 +252,10 @@ NodeId Call::result() {
       return parameter();
     case Use::rebuild_from_type:
       return from_type();
+    case Use::rebuild_meta:
+      return meta();
+    case Use::rebuild_foreign:
+      return foreign(std::string(rule_.name), args_.size());
     case Use::numpy_scalar:
       expect_args(2, 2);
       return make_numpy_scalar(arena_, arg(0, Kind::numpy_dtype), args_[1]);
@@ -235,6 +266,8 @@ NodeId Call::result() {
     case Use::storage:
     case Use::untyped_storage:
     case Use::torch_dtype:
+    case Use::foreign_storage:
+    case Use::foreign_dtype:
       break;
   }
   fail("is called, which no checkpoint needs");
@@ -267,7 +300,7 @@ NodeId load_storage(PickleArena& arena, NodeId id) {
     arena.fail("a persistent id is not ('storage', type, key, location, numel); torch.save writes no other");
   }
   const GlobalRule* rule = arena[parts[1]].rule;
-  if (rule->use != Use::storage && rule->use != Use::untyped_storage) {
+  if (rule->use != Use::storage && rule->use != Use::untyped_storage && rule->use != Use::foreign_storage) {
     arena.fail(arena[parts[1]].text + " is used as a storage type; it is none");
   }
   PickleNode node;

@@ -16,6 +16,8 @@ enum class GlobalUse : std::uint8_t {
   storage,
   untyped_storage,
   torch_dtype,
+  foreign_storage,
+  foreign_dtype,
   dict,
   default_dict,
   list,
@@ -27,6 +29,8 @@ enum class GlobalUse : std::uint8_t {
   rebuild_tensor_v3,
   rebuild_parameter,
   rebuild_from_type,
+  rebuild_meta,
+  rebuild_foreign,
   numpy_scalar,
   numpy_dtype
 };

@@ -45,7 +45,7 @@ struct PickleNode {
 
   Kind kind = Kind::none;
   union {
-    std::int64_t integer = 0;  ///< also boolean
+    std::int64_t integer = 0;  ///< also boolean; 1 for a skipped object that is a tensor
     double real;
   };
   std::string text;              ///< string, bytes; name of a skipped object, global or NumPy type

@@ -99,8 +99,10 @@ class TreeBuilder {
  private:
   // A class, function or bare storage is no data; only torch's element types stand for themselves.
   static PickleValue named(const PickleNode& node) {
-    const bool is_dtype = node.kind == Kind::global && node.rule->use == GlobalUse::torch_dtype;
-    return is_dtype ? PickleValue(node.text) : PickleValue(SkippedObject{node.text});
+    const bool is_dtype = node.kind == Kind::global &&
+                          (node.rule->use == GlobalUse::torch_dtype || node.rule->use == GlobalUse::foreign_dtype);
+    if (is_dtype) return PickleValue(node.text);
+    return PickleValue(SkippedObject{node.text, node.kind == Kind::skipped && node.integer != 0});
   }
 
   PickleValue::Items items(const PickleNode& node) const {

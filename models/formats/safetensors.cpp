@@ -1,6 +1,7 @@
 #include <models/formats/safetensors.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <models/formats/little_endian.h>
@@ -40,6 +41,19 @@ std::string range_text(const HeaderTensor& tensor) {
          std::to_string(tensor.end) + "]";
 }
 
+std::string type_text(const HeaderTensor& tensor) {
+  const auto type = tensor.foreign.bits > 0 ? tensor.foreign.name : dtype_name(tensor.dtype);
+  return std::string(type) + " " + shape_text(tensor.shape);
+}
+
+std::optional<std::uint64_t> bytes_needed(const HeaderTensor& tensor) {
+  if (tensor.foreign.bits == 0) return byte_size(tensor.dtype, tensor.shape);
+  const auto count = byte_size(DType::u8, tensor.shape);
+  std::uint64_t bits = 0;
+  const bool whole = count && !__builtin_mul_overflow(*count, tensor.foreign.bits, &bits) && bits % 8 == 0;
+  return whole ? std::optional(bits / 8) : std::nullopt;
+}
+
 void check_range(const HeaderTensor& tensor, std::uint64_t expected_begin, std::uint64_t limit,
                  const std::string& file) {
   if (tensor.begin != expected_begin) {
@@ -51,11 +65,11 @@ void check_range(const HeaderTensor& tensor, std::uint64_t expected_begin, std::
     fail(file, range_text(tensor) + " but the file has " + std::to_string(limit) +
                    " data bytes; ranges must be ascending and inside the data; the file is truncated or damaged");
   }
-  const auto needed = byte_size(tensor.dtype, tensor.shape);
+  const auto needed = bytes_needed(tensor);
   if (!needed || *needed != tensor.end - tensor.begin) {
-    fail(file, range_text(tensor) + ", " + std::to_string(tensor.end - tensor.begin) + " bytes, but shape " +
-                   shape_text(tensor.shape) + " of " + std::string(dtype_name(tensor.dtype)) + " needs " +
-                   (needed ? std::to_string(*needed) : "more than 2^63") + "; write the file again");
+    fail(file, range_text(tensor) + ", " + std::to_string(tensor.end - tensor.begin) + " bytes, but " +
+                   type_text(tensor) + " needs " + (needed ? std::to_string(*needed) : "more than 2^63") +
+                   "; write the file again");
   }
 }
 
@@ -80,6 +94,10 @@ SafetensorsFile SafetensorsFile::from_bytes(std::span<const std::byte> bytes, st
   for (HeaderTensor& tensor : header.tensors) {
     check_range(tensor, position, data.size(), name);
     position = tensor.end;
+    if (tensor.foreign.bits > 0) {
+      file.skipped_.push_back({tensor.name, type_text(tensor)});
+      continue;
+    }
     file.index_.emplace(tensor.name, file.tensors_.size());
     file.tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape),
                              data.subspan(tensor.begin, tensor.end - tensor.begin)});

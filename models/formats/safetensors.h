@@ -20,8 +20,8 @@ using Metadata = std::map<std::string, std::string>;
 /// A safetensors file, checked completely when opened and never copied: views point into the mapped file.
 ///
 /// Every rule of the format is enforced: header of at most 100 MB that is a UTF-8 JSON object without duplicate keys,
-/// known element types, byte ranges that start at 0, follow each other without hole or overlap and end at the end of
-/// the file, shape times element size equal to each range. CheckpointError names file, tensor, value and fix.
+/// element types of the format, byte ranges that start at 0, follow each other without hole or overlap and end at the
+/// end of the file, shape times element size equal to each range. CheckpointError names file, tensor, value and fix.
 class RETENTIVE_API SafetensorsFile {
  public:
   /// Maps a regular file read-only. The file must not be truncated or rewritten in place while mapped
@@ -38,6 +38,9 @@ class RETENTIVE_API SafetensorsFile {
   /// All tensors in the order of their data in the file; empty tensors at one offset in header order.
   const std::vector<TensorView>& tensors() const noexcept { return tensors_; }
 
+  /// Tensors of element types that are not read (`C64`, `U16`, `F8_E4M3`, ...).
+  const std::vector<SkippedTensor>& skipped() const noexcept { return skipped_; }
+
   /// The tensor of that name, or null.
   const TensorView* find(std::string_view tensor_name) const noexcept;
 
@@ -52,6 +55,7 @@ class RETENTIVE_API SafetensorsFile {
   std::string name_;
   std::shared_ptr<const void> owner_;
   std::vector<TensorView> tensors_;
+  std::vector<SkippedTensor> skipped_;
   std::map<std::string, std::size_t, std::less<>> index_;
   Metadata metadata_;
 };

@@ -1,5 +1,6 @@
 #include <models/formats/safetensors_header.h>
 
+#include <array>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -12,6 +13,26 @@ namespace retentive::models::formats {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr std::array<ForeignType, 12> kForeignTypes = {{{"U16", 16},
+                                                        {"U32", 32},
+                                                        {"U64", 64},
+                                                        {"C64", 64},
+                                                        {"F8_E4M3", 8},
+                                                        {"F8_E5M2", 8},
+                                                        {"F8_E8M0", 8},
+                                                        {"F8_E4M3FNUZ", 8},
+                                                        {"F8_E5M2FNUZ", 8},
+                                                        {"F6_E2M3", 6},
+                                                        {"F6_E3M2", 6},
+                                                        {"F4", 4}}};
+
+ForeignType find_foreign(std::string_view name) {
+  for (const ForeignType& type : kForeignTypes) {
+    if (type.name == name) return type;
+  }
+  return {};
+}
 
 // Follows the parser event by event: a document tree would silently keep the last of duplicate keys.
 class HeaderReader {
@@ -41,6 +62,7 @@ class HeaderReader {
   [[noreturn]] void fail(const std::string& what) const { fail_checkpoint("safetensors", file_, what); }
   bool unexpected(const std::string& found) const;
   std::string place_text() const;
+  bool has_dtype() const { return dtype_ || foreign_.bits > 0; }
   void tensor_key(const std::string& name);
   void finish_tensor();
 
@@ -51,6 +73,7 @@ class HeaderReader {
   std::string key_;
   HeaderTensor tensor_;
   std::optional<DType> dtype_;
+  ForeignType foreign_;
   bool has_shape_ = false;
   bool has_offsets_ = false;
   std::vector<std::uint64_t> offsets_;
@@ -103,7 +126,8 @@ bool HeaderReader::string(std::string& value) {
   }
   if (place_ != Place::tensor || key_ != "dtype") return unexpected("the string " + in_quotes(value));
   dtype_ = parse_dtype(value);
-  if (!dtype_) {
+  foreign_ = dtype_ ? ForeignType{} : find_foreign(value);
+  if (!has_dtype()) {
     fail("tensor " + in_quotes(tensor_.name) + " has dtype " + in_quotes(value) +
          "; accepted are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL; convert the tensor to one of them");
   }
@@ -124,6 +148,7 @@ bool HeaderReader::start_object(std::size_t) {
   tensor_ = {};
   tensor_.name = key_;
   dtype_.reset();
+  foreign_ = {};
   has_shape_ = has_offsets_ = false;
   offsets_.clear();
   return true;
@@ -170,7 +195,7 @@ void HeaderReader::tensor_key(const std::string& name) {
     fail("tensor " + in_quotes(tensor_.name) + " has the unknown field " + in_quotes(name) +
          "; accepted are dtype, shape, data_offsets");
   }
-  const bool repeated = name == "dtype" ? dtype_.has_value() : name == "shape" ? has_shape_ : has_offsets_;
+  const bool repeated = name == "dtype" ? has_dtype() : name == "shape" ? has_shape_ : has_offsets_;
   if (repeated)
     fail("tensor " + in_quotes(tensor_.name) + " has the field " + in_quotes(name) + " twice; write the file again");
   has_shape_ = has_shape_ || name == "shape";
@@ -178,11 +203,12 @@ void HeaderReader::tensor_key(const std::string& name) {
 }
 
 void HeaderReader::finish_tensor() {
-  if (!dtype_ || !has_shape_ || !has_offsets_) {
-    const char* missing = !dtype_ ? "dtype" : !has_shape_ ? "shape" : "data_offsets";
+  if (!has_dtype() || !has_shape_ || !has_offsets_) {
+    const char* missing = !has_dtype() ? "dtype" : !has_shape_ ? "shape" : "data_offsets";
     fail("tensor " + in_quotes(tensor_.name) + " has no " + missing + "; write the file again");
   }
-  tensor_.dtype = *dtype_;
+  tensor_.dtype = dtype_.value_or(DType::u8);
+  tensor_.foreign = foreign_;
   tensor_.begin = offsets_[0];
   tensor_.end = offsets_[1];
   header_.tensors.push_back(std::move(tensor_));

@@ -47,6 +47,12 @@ struct TensorView {
   std::span<const std::byte> bytes;
 };
 
+/// A tensor that a file holds in a kind that is not read: complex, float8, uint16, meta, ...
+struct SkippedTensor {
+  std::string name;
+  std::string type;  ///< as the file calls it, with its shape where it is known: `C64 [2, 3]`
+};
+
 /// Whether the bytes start at a multiple of the element size, so that a typed pointer may be used.
 RETENTIVE_API bool is_aligned(const TensorView& tensor) noexcept;
 

@@ -2,6 +2,7 @@
 
 #include <datasets/loader.h>
 #include <models/training/data.h>
+#include <models/training/data_fingerprint.h>
 #include <models/training/evaluation.h>
 #include <models/training/losses.h>
 #include <models/training/run_model.h>
@@ -71,6 +72,15 @@ class ClassificationTask final : public TrainingTask {
     return {.top1 = metrics.top1(), .top5 = metrics.top5(), .loss = metrics.loss()};
   }
   std::string validation_size() const override { return std::to_string(data_.validation->size()) + " images"; }
+
+  std::map<std::string, std::string> data() const override {
+    std::map<std::string, std::string> prints = {
+        {"data.train", fingerprint_files(config_.data.train, data_.train->files())}};
+    if (!config_.data.validation.empty()) {
+      prints["data.validation"] = fingerprint_files(config_.data.validation, data_.validation->files());
+    }
+    return prints;
+  }
 
   ModelCard card() const override {
     ModelCard card;

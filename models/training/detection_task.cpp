@@ -5,6 +5,7 @@
 #include <datasets/detection_loader.h>
 #include <models/detection/detect_dataset.h>
 #include <models/registry.h>
+#include <models/training/data_fingerprint.h>
 #include <models/training/initial_weights.h>
 #include <models/training/run_model.h>
 #include <models/training/task.h>
@@ -122,6 +123,14 @@ class DetectionTask final : public TrainingTask {
     return scores;
   }
   std::string validation_size() const override { return std::to_string(validation_.size()) + " images"; }
+
+  std::map<std::string, std::string> data() const override {
+    const auto& data = run_.data;
+    return {{"data.train", fingerprint_files(data.train, train_.files())},
+            {"data.train_labels", fingerprint_files(data.train_labels, {data.train_labels})},
+            {"data.validation", fingerprint_files(data.validation, validation_.files())},
+            {"data.validation_labels", fingerprint_files(data.validation_labels, {data.validation_labels})}};
+  }
 
   ModelCard card() const override {
     ModelCard card;

@@ -32,7 +32,7 @@ std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, c
   if (!whole) {
     for (auto& tensor : checkpoint.tensors) tensor.name.insert(0, kBackbone);
   }
-  auto match = match_state(detector, checkpoint.tensors);
+  auto match = match_state(detector, checkpoint);
   const bool fits = !match.loaded.empty() && std::all_of(match.missing.begin(), match.missing.end(), may_be_missing) &&
                     std::none_of(match.reshaped.begin(), match.reshaped.end(),
                                  [](const Mismatch& mismatch) { return of_backbone(mismatch.name); });
@@ -44,7 +44,7 @@ std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, c
         match.diff());
   }
   load_state(detector, checkpoint, {.strict = false});
-  std::vector<std::string> fresh = match.missing, notes;
+  std::vector<std::string> fresh = match.missing, notes = checkpoint.warnings;
   for (const auto& mismatch : match.reshaped) fresh.push_back(mismatch.name);
   if (!fresh.empty()) notes.push_back(listed("left fresh", fresh));
   if (!whole) {

@@ -9,6 +9,7 @@
 #include <models/generation/perplexity.h>
 #include <models/registry.h>
 #include <models/tokenizers/tokenizer.h>
+#include <models/training/data_fingerprint.h>
 #include <models/training/task.h>
 #include <retention/base/error.h>
 
@@ -21,6 +22,7 @@ using datasets::TokenBatch;
 struct TextData {
   std::vector<Document> train;
   std::vector<Document> validation;
+  std::map<std::string, std::string> prints;  // see TrainingTask::data
 };
 
 // The first byte of a character at or behind `position`.
@@ -30,9 +32,11 @@ size_t character_start(const std::string& text, size_t position) {
 }
 
 TextData open_texts(const DataSection& data) {
-  TextData result{datasets::read_documents(data.train), {}};
+  TextData result{datasets::read_documents(data.train), {}, {}};
+  result.prints["data.train"] = fingerprint_texts(result.train);
   if (!data.validation.empty()) {
     result.validation = datasets::read_documents(data.validation);
+    result.prints["data.validation"] = fingerprint_texts(result.validation);
     return result;
   }
   for (auto& document : result.train) {
@@ -111,6 +115,7 @@ class LanguageTask final : public TrainingTask {
         call_{.form = config.model.form, .chunk = config.model.chunk},
         window_(config.data.validation_window) {
     texts_.train.clear();
+    texts_.prints["data.tokenizer"] = fingerprint_texts({{"tokenizer", target_.tokenizer->serialize()}});
     validation_ = encode_all(target_, texts_.validation);
     for (size_t i = 0; i < validation_.size(); ++i) {
       validation_bytes_ += predicted_bytes(*target_.tokenizer, texts_.validation[i].text, validation_[i]);
@@ -169,6 +174,8 @@ class LanguageTask final : public TrainingTask {
     return {.bits_per_byte = nll / std::log(2.0) / static_cast<double>(validation_bytes_), .loss = nll / count};
   }
   std::string validation_size() const override { return std::to_string(validation_bytes_) + " bytes"; }
+
+  std::map<std::string, std::string> data() const override { return texts_.prints; }
 
   ModelCard card() const override {
     ModelCard card;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <sstream>
 
 #include <retention/base/error.h>
 
@@ -16,8 +17,9 @@ using torch::optim::SGDParamState;
 
 void require(bool ok, const char* field, double value, const char* accepted) {
   if (ok) return;
-  throw ConfigError("[optimizer] " + std::string(field) + " is " + std::to_string(value) + "; " + accepted +
-                    "; set optimizer." + field);
+  std::ostringstream text;
+  text << "[optimizer] " << field << " is " << value << "; accepted: " << accepted << "; set optimizer." << field;
+  throw ConfigError(text.str());
 }
 
 std::unique_ptr<torch::optim::Optimizer> make_optimizer(const OptimizerConfig& config,

@@ -38,7 +38,8 @@ void ConsoleProgress::epoch(const EpochReport& report) {
 }
 
 TrainCallbacks ConsoleProgress::callbacks() {
-  return {[this](const StepReport& report) { step(report); }, [this](const EpochReport& report) { epoch(report); }};
+  return {[this](const StepReport& report) { step(report); }, [this](const EpochReport& report) { epoch(report); },
+          [](const std::string& text) { std::fprintf(stderr, "note: %s\n", text.c_str()); }};
 }
 
 }  // namespace retentive::models

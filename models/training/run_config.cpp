@@ -5,20 +5,10 @@
 
 #include <models/config_json.h>
 #include <models/registry.h>
+#include <models/training/run_keys.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
-
-template <>
-Json to_json_value<ModelConfig>(const ModelConfig& config) {
-  return parse_json(model_config_json(config), "model.config");
-}
-
-template <>
-ModelConfig from_json_value<ModelConfig>(const Json& value, ModelConfig, const std::string& where,
-                                         const std::string& key) {
-  return parse_model_config(value.dump(), where + ": " + key);
-}
 
 namespace {
 
@@ -182,6 +172,7 @@ RunConfig parse_run_config(const std::string& json_text, const std::string& wher
   for (const auto& assignment : overrides) {
     if (json.is_object()) apply_override(json, assignment);
   }
+  check_run_keys(json, where);
   RunConfig config;
   read_json_fields(json, config, where);
   config.validate();

@@ -42,7 +42,7 @@ std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const
   if (vir != nullptr && vir->config().mixer == MixerKind::retention && is_vit(checkpoint.tensors)) {
     return start_from_vit(*vir, checkpoint);
   }
-  const auto expected = match_state(model, checkpoint.tensors);
+  const auto expected = match_state(model, checkpoint);
   const auto in_head = [&model](const std::string& name) { return model.layer_of(name) == model.num_layers() - 1; };
   const bool fits = std::all_of(expected.missing.begin(), expected.missing.end(), in_head) &&
                     std::all_of(expected.reshaped.begin(), expected.reshaped.end(),
@@ -54,7 +54,7 @@ std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const
                           expected.diff());
   }
   load_state(model, checkpoint, {.strict = false});
-  return {};
+  return checkpoint.warnings;
 }
 
 void set_form(vision::BackboneImpl& model, const ModelSection& section) {

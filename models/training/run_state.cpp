@@ -1,10 +1,10 @@
 #include <models/training/run_state.h>
 
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include <models/config_json.h>
+#include <models/tensor_checksum.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
 
@@ -13,6 +13,8 @@ namespace {
 
 constexpr const char* kConfigKey = "retentive.run_config";
 constexpr const char* kCountersKey = "retentive.run_counters";
+constexpr const char* kDataKey = "retentive.run_data";
+constexpr const char* kChecksumKey = "retentive.run_sha256";
 
 template <class State>
 auto sections(State& state) {
@@ -20,18 +22,26 @@ auto sections(State& state) {
                     std::pair{std::string("optimizer."), &state.optimizer}};
 }
 
-RunCounters parse_counters(const std::string& text, const std::string& path) {
-  RunCounters counters;
-  try {
-    read_json_fields(parse_json(text, path), counters, path);
-  } catch (const ConfigError& error) {
-    throw CheckpointError("[run state] \"" + path + "\" is damaged: " + error.what());
+using Metadata = std::map<std::string, std::string>;
+
+// Of the tensors and all that the file says beside them.
+std::string checksum(const NamedTensors& tensors, const Metadata& metadata) {
+  std::string header;
+  for (const char* key : {kConfigKey, kCountersKey, kDataKey}) header += metadata.at(key) + "\n";
+  return tensor_checksum(tensors, header);
+}
+
+void check_file(const TensorFile& file, const std::string& path) {
+  for (const char* key : {kConfigKey, kCountersKey, kDataKey, kChecksumKey}) {
+    if (file.metadata.contains(key)) continue;
+    throw CheckpointError("[run state] \"" + path + "\" is no training state (its metadata has no " + key +
+                          "); a last.state.safetensors that this version of `retentive train` wrote is accepted; for "
+                          "weights use model.weights");
   }
-  if (counters.epoch < 0 || counters.step < 0 || counters.step_in_epoch < 0 || counters.ema_updates < 0) {
-    throw CheckpointError("[run state] \"" + path +
-                          "\" has a negative counter; counters from 0 are accepted; start the run again");
-  }
-  return counters;
+  if (file.metadata.at(kChecksumKey) == checksum(file.tensors, file.metadata)) return;
+  throw CheckpointError("[run state] \"" + path +
+                        "\" is damaged: its checksum does not fit; an unchanged file is accepted; restore it from a "
+                        "copy, or start anew in another output_dir, from best.safetensors as model.weights");
 }
 
 }  // namespace
@@ -41,21 +51,22 @@ void write_run_state(const std::filesystem::path& path, const RunState& state) {
   for (const auto& [prefix, tensors] : sections(state)) {
     for (const auto& [name, tensor] : *tensors) all.push_back({prefix + name, tensor.detach()});
   }
-  write_tensors(path, all, {{kConfigKey, state.config_json}, {kCountersKey, to_json_value(state.counters).dump()}});
+  Metadata metadata = {{kConfigKey, state.config_json},
+                       {kCountersKey, to_json_value(state.counters).dump()},
+                       {kDataKey, Json(state.data).dump()}};
+  metadata[kChecksumKey] = checksum(all, metadata);
+  write_tensors(path, all, metadata);
 }
 
 RunState read_run_state(const std::filesystem::path& path) {
   const auto file = read_tensors(path);
-  const auto config = file.metadata.find(kConfigKey);
-  const auto counters = file.metadata.find(kCountersKey);
-  if (config == file.metadata.end() || counters == file.metadata.end()) {
-    throw CheckpointError("[run state] \"" + path.string() +
-                          "\" is no training state (its metadata has no retentive.run_*); a last.state.safetensors "
-                          "of `retentive train` is accepted; for weights use model.weights");
-  }
+  check_file(file, path.string());
   RunState state;
-  state.config_json = config->second;
-  state.counters = parse_counters(counters->second, path.string());
+  state.config_json = file.metadata.at(kConfigKey);
+  read_json_fields(parse_json(file.metadata.at(kCountersKey), path.string()), state.counters, path.string());
+  for (const auto& [field, print] : parse_json(file.metadata.at(kDataKey), path.string()).items()) {
+    state.data[field] = print.is_string() ? print.get<std::string>() : print.dump();
+  }
   for (const auto& [name, tensor] : file.tensors) {
     bool known = false;
     for (const auto& [prefix, tensors] : sections(state)) {

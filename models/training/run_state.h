@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include <models/state_dict.h>
@@ -50,12 +51,13 @@ struct RunCounters {
 struct RunState {
   std::string config_json;
   RunCounters counters;
+  std::map<std::string, std::string> data;  ///< fingerprints of what it learns from, by field of the configuration
   NamedTensors model;
   NamedTensors ema;        ///< empty without moving average
   NamedTensors optimizer;  ///< moments, as Optimizer::state() names them
 };
 
-/// Writes one safetensors file, whole or not at all. Throws CheckpointError.
+/// Writes one safetensors file with a checksum, whole or not at all. Throws CheckpointError.
 RETENTIVE_API void write_run_state(const std::filesystem::path& path, const RunState& state);
 
 /// Reads it back; tensors are mapped and must not be written to.

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ class TrainingTask {
   virtual Scores validate(torch::nn::Module& model, const std::atomic<bool>* stop) = 0;
   /// What is validated on: "1000 images".
   virtual std::string validation_size() const = 0;
+  /// Fingerprints of what it learns from and validates on, by field of the configuration: another set has others.
+  virtual std::map<std::string, std::string> data() const = 0;
 
   /// What the weights file says, but for its notes.
   virtual ModelCard card() const = 0;

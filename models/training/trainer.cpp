@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -12,6 +13,7 @@
 #include <models/checkpoint.h>
 #include <models/registry.h>
 #include <models/training/ema.h>
+#include <models/training/run_lock.h>
 #include <models/training/run_log.h>
 #include <models/training/task.h>
 #include <retention/base/error.h>
@@ -52,7 +54,7 @@ class Trainer::Impl {
     }
   }
 
-  void resume();
+  void resume(const ResumeOptions& options);
   TrainResult run(const TrainCallbacks& callbacks, const std::atomic<bool>* stop);
 
   std::vector<std::string> notes() const { return task->notes(); }
@@ -61,6 +63,9 @@ class Trainer::Impl {
 
  private:
   fs::path file(const char* name) const { return fs::path(config.run.output_dir) / name; }
+  void lock_output();
+  void take_configuration(const RunState& state, const ResumeOptions& options);
+  void check_data(const RunState& state);
   void prepare_output();
   double train_step();
   bool train_epoch(const TrainCallbacks& callbacks, const std::atomic<bool>* stop, EpochReport& report);
@@ -77,18 +82,57 @@ class Trainer::Impl {
   std::optional<Ema> ema;
   std::shared_ptr<torch::nn::Module> ema_model;
   RunCounters counters;
+  std::map<std::string, std::string> data;  // see TrainingTask::data
+  std::optional<RunLock> lock;
   bool resumed = false;
 };
 
-void Trainer::Impl::resume() {
-  const auto path = file("last.state.safetensors");
-  const auto state = read_run_state(path);
-  const auto theirs = parse_run_config(state.config_json, path.string());
+void Trainer::Impl::lock_output() {
+  if (!lock) lock.emplace(config.run.output_dir);
+}
+
+// The run's own configuration, with what this call adds.
+void Trainer::Impl::take_configuration(const RunState& state, const ResumeOptions& options) {
+  const auto path = file("last.state.safetensors").string();
+  const auto theirs = parse_run_config(state.config_json, path);
+  auto& ours = config.schedule;
+  const bool raised = ours.epochs > theirs.schedule.epochs;
+  if (ours.extensions.empty()) ours.extensions = theirs.schedule.extensions;
+  if (raised && options.epochs == ours.epochs) ours.epochs = theirs.schedule.epochs;
   if (const auto difference = first_difference(config, theirs)) {
-    throw ConfigError("[train] " + difference->name + " is " + difference->left + " but \"" + path.string() +
-                      "\" was written with " + difference->right +
-                      "; a run goes on with its own configuration; set it back, or start anew in another output_dir");
+    std::string fix = "a run goes on with its own configuration; set it back, or start anew in another output_dir";
+    if (raised && difference->name == "schedule.epochs") {
+      fix = "to train on to " + difference->left + " epochs give --extend-epochs " + difference->left +
+            " (ResumeOptions), with or without --restart-schedule; else set it back";
+    }
+    throw ConfigError("[train] " + difference->name + " is " + difference->left + " but \"" + path +
+                      "\" was written with " + difference->right + "; " + fix);
   }
+  const ScheduleExtension wanted{options.epochs, options.restart_schedule};
+  const bool repeated = !ours.extensions.empty() && ours.extensions.back() == wanted;  // the same command again
+  if (options.epochs != 0 && !repeated) ours.extensions.push_back(wanted);
+  schedule = Schedule(ours, config.optimizer.lr, steps);
+}
+
+void Trainer::Impl::check_data(const RunState& state) {
+  data = task->data();
+  for (const auto& [field, print] : data) {
+    const auto found = state.data.find(field);
+    const auto before = found == state.data.end() ? std::string("nothing") : found->second;
+    if (print == before) continue;
+    throw DataError("[train] " + field + " is not what the run in \"" + config.run.output_dir +
+                    "\" began with: now it has " + print + ", then it had " + before +
+                    "; unchanged data are accepted; put them back, or start anew in another output_dir, with "
+                    "model.weights to begin from best.safetensors");
+  }
+}
+
+void Trainer::Impl::resume(const ResumeOptions& options) {
+  const auto path = file("last.state.safetensors");
+  if (fs::exists(path)) lock_output();
+  const auto state = read_run_state(path);
+  take_configuration(state, options);
+  check_data(state);
   const bool counts_fit = state.counters.step_in_epoch <= steps &&
                           state.counters.step == state.counters.epoch * steps + state.counters.step_in_epoch &&
                           state.counters.step <= schedule.total_steps();
@@ -108,20 +152,24 @@ void Trainer::Impl::resume() {
 }
 
 void Trainer::Impl::prepare_output() {
+  std::error_code failure;
+  fs::create_directories(config.run.output_dir, failure);
+  if (failure) {
+    throw DataError("[train] cannot write to \"" + config.run.output_dir + "\" (" + failure.message() +
+                    "); a writable folder is needed; change run.output_dir");
+  }
+  lock_output();
   const auto state = file("last.state.safetensors");
   if (!resumed && fs::exists(state)) {
     throw StateError("[train] \"" + state.string() +
                      "\" is the state of another run; an output_dir of its own is needed; continue that run with "
                      "--resume, or give another --output");
   }
-  std::error_code failure;
-  fs::create_directories(config.run.output_dir, failure);
-  std::ofstream(file("config.json")) << run_config_json(config) << '\n';
-  if (failure || !fs::exists(file("config.json"))) {
-    throw DataError("[train] cannot write to \"" + config.run.output_dir + "\"" +
-                    (failure ? " (" + failure.message() + ")" : "") +
-                    "; a writable folder is needed; change run.output_dir");
+  if (!(std::ofstream(file("config.json")) << run_config_json(config) << '\n').flush()) {
+    throw DataError("[train] cannot write \"" + file("config.json").string() +
+                    "\"; a writable folder with free space is needed; change run.output_dir");
   }
+  if (!resumed) data = task->data();
 }
 
 double Trainer::Impl::train_step() {
@@ -180,7 +228,7 @@ bool Trainer::Impl::keep_if_best(const Scores& scores, torch::nn::Module& model,
   card.license = config.run.license;
   card.source = "retentive train";
   card.notes = "validation " + scores_text(scores) + " on " + task->validation_size() + ", epoch " +
-               std::to_string(best.epoch) + " of " + std::to_string(config.schedule.epochs) + ", " +
+               std::to_string(best.epoch) + " of " + std::to_string(config.schedule.total_epochs()) + ", " +
                (averaged ? "averaged" : "raw") + " weights, seed " + std::to_string(config.run.seed) +
                (config.run.notes.empty() ? "" : "; " + config.run.notes);
   save_checkpoint(file("best.safetensors"), model, card);
@@ -203,6 +251,7 @@ void Trainer::Impl::save_state() {
   RunState state;
   state.config_json = run_config_json(config);
   state.counters = counters;
+  state.data = data;
   state.model = values_of(task->model());
   if (ema) state.ema = ema->tensors();
   state.optimizer = optimizer.state();
@@ -211,14 +260,22 @@ void Trainer::Impl::save_state() {
 
 TrainResult Trainer::Impl::run(const TrainCallbacks& callbacks, const std::atomic<bool>* stop) {
   prepare_output();
+  const auto epochs = config.schedule.total_epochs();
+  const auto note = [&](const std::string& text) {
+    if (callbacks.note && !text.empty()) callbacks.note(text);
+  };
+  note(lock->note());
+  if (counters.epoch == epochs) {
+    note("the run has all its " + std::to_string(epochs) + " epochs; --extend-epochs trains on");
+  }
   const auto threads = config.run.threads > 0 ? config.run.threads : std::thread::hardware_concurrency();
   at::set_num_threads(static_cast<int>(threads));
   RunLog log(file("log.jsonl"), counters.epoch);
   bool going = true;
-  while (going && counters.epoch < config.schedule.epochs) {
+  while (going && counters.epoch < epochs) {
     EpochReport report;
     report.epoch = counters.epoch + 1;
-    report.epochs = config.schedule.epochs;
+    report.epochs = epochs;
     going = train_epoch(callbacks, stop, report) && validate_epoch(stop, report);
     if (going) {
       ++counters.epoch;
@@ -227,16 +284,17 @@ TrainResult Trainer::Impl::run(const TrainCallbacks& callbacks, const std::atomi
       log.append(report);
       if (callbacks.epoch) callbacks.epoch(report);
     }
-    const bool due = counters.epoch % config.run.save_every == 0 || counters.epoch == config.schedule.epochs;
+    const bool due = counters.epoch % config.run.save_every == 0 || counters.epoch == epochs;
     going = going && (stop == nullptr || !stop->load());
     if (due || !going) save_state();
   }
-  return {counters.epoch == config.schedule.epochs, counters, file("best.safetensors"), file("last.state.safetensors")};
+  lock.reset();
+  return {counters.epoch == epochs, counters, file("best.safetensors"), file("last.state.safetensors")};
 }
 
 Trainer::Trainer(RunConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
 Trainer::~Trainer() = default;
-void Trainer::resume() { impl_->resume(); }
+void Trainer::resume(const ResumeOptions& options) { impl_->resume(options); }
 TrainResult Trainer::run(const TrainCallbacks& callbacks, const std::atomic<bool>* stop) {
   return impl_->run(callbacks, stop);
 }

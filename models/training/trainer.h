@@ -46,6 +46,13 @@ struct EpochReport {
 struct TrainCallbacks {
   std::function<void(const StepReport&)> step;
   std::function<void(const EpochReport&)> epoch;
+  std::function<void(const std::string&)> note;  ///< what a person should know, before the first step
+};
+
+/// More epochs for a run that is resumed.
+struct ResumeOptions {
+  int64_t epochs = 0;             ///< of the whole run; 0 = as many as it has
+  bool restart_schedule = false;  ///< the added ones begin the schedule again; else the last learning rate stays
 };
 
 struct TrainResult {
@@ -59,7 +66,7 @@ struct TrainResult {
 /// bits, resumed or not.
 ///
 /// In run.output_dir it keeps best.safetensors (weights with card), last.state.safetensors, log.jsonl (one line an
-/// epoch) and config.json.
+/// epoch), config.json, and run.lock while it runs.
 class RETENTIVE_API Trainer {
  public:
   /// Opens the data and builds the model; writes nothing. Throws ConfigError, DataError, CheckpointError, Unsupported.
@@ -67,11 +74,12 @@ class RETENTIVE_API Trainer {
   ~Trainer();
 
   /// Takes up the state in run.output_dir. Throws CheckpointError for a missing or damaged state, ConfigError naming
-  /// the field when the configuration is not the one it was written with.
-  void resume();
+  /// the field when the configuration is not the one it was written with, DataError when the data are not, StateError
+  /// when another run is in the folder.
+  void resume(const ResumeOptions& options = {});
 
   /// Trains to the end, or until `stop` becomes true: the state is then saved at once, in the middle of an epoch if
-  /// need be. Throws StateError when the loss is not finite, or when output_dir holds another run's state.
+  /// need be. Throws StateError when the loss is not finite, or when output_dir holds another run or its state.
   TrainResult run(const TrainCallbacks& callbacks = {}, const std::atomic<bool>* stop = nullptr);
 
   const RunConfig& config() const;

@@ -44,16 +44,17 @@ torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) {
       return quantised;
     }
   }
-  auto y = pooled_empty(x.sizes(), output_type_);
-  const bool done = retentive::detail::for_element_type(output_type_, [&](auto type) {
-    using T = decltype(type);
+  const auto type = output_type_ == at::kChar ? at::kFloat : output_type_;
+  auto y = pooled_empty(x.sizes(), type);
+  const bool done = retentive::detail::for_element_type(type, [&](auto element) {
+    using T = decltype(element);
     return retention::layer_norm(problem, retentive::detail::elements<float>(source),
                                  retentive::detail::elements<float>(packed_weight_),
                                  retentive::detail::elements<float>(packed_bias_),
                                  retentive::detail::mutable_elements<T>(y), at::get_num_threads());
   });
   if (done) return y;
-  return plain(source, packed_weight_, packed_bias_).to(output_type_);
+  return plain(source, packed_weight_, packed_bias_).to(type);
 }
 
 void LayerNormImpl::prepare(Preparation& preparation) {

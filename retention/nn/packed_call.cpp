@@ -90,7 +90,8 @@ torch::Tensor run_linear(const packed::Linear& linear, const torch::Tensor& x, A
     const auto q = quantised_rows(input);
     linear.run(rows, q.values, q.scales, y.mutable_data_ptr(), call);
   } else {
-    const auto input = x.to(input_type(linear.precision())).contiguous();
+    const auto floats = x.scalar_type() == at::kChar ? dequantise(x) : x;
+    const auto input = floats.to(input_type(linear.precision())).contiguous();
     linear.run(rows, input.const_data_ptr(), nullptr, y.mutable_data_ptr(), call);
   }
   return y;

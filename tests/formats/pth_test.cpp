@@ -213,4 +213,28 @@ TEST_CASE("a checkpoint cut anywhere is refused", "[formats]") {
   }
 }
 
+TEST_CASE("tensors of kinds that are not read are skipped by name", "[formats]") {
+  const PthFile file = PthFile::open(fixture("formats/foreign.pth"));
+  const auto& root = file.root();
+  CHECK(values_of<float>(file.contiguous(root.find("weight")->as_tensor(), "weight").view.bytes) ==
+        std::vector<float>{1, 2, 3});
+  const auto type = [&](const char* key) {
+    const auto& skipped = root.find(key)->as_skipped();
+    CHECK(skipped.tensor);
+    return skipped.name;
+  };
+  CHECK(type("complex64") == "torch.ComplexFloat [2, 3]");
+  CHECK(type("conjugate") == "torch.ComplexDouble [2]");
+  CHECK(type("uint16") == "torch.uint16 [4]");
+  CHECK(type("uint64") == "torch.uint64 [4]");
+  CHECK(type("float8") == "torch.float8_e4m3fn [4]");
+  CHECK(type("meta") == "meta torch.float32 [5, 6]");
+  CHECK(type("parameter") == "meta torch.float32 [2]");
+  CHECK(type("sparse") == "torch._utils._rebuild_sparse_tensor");
+  CHECK(type("csr") == "torch._utils._rebuild_sparse_tensor");
+  CHECK(type("quantised") == "torch._utils._rebuild_qtensor");
+  CHECK(type("channels") == "torch._utils._rebuild_qtensor");
+  CHECK(type("nested") == "torch._utils._rebuild_nested_tensor");
+}
+
 }  // namespace retentive::models::formats

@@ -89,7 +89,27 @@ TEST_CASE("a safetensors header must be one object of known fields", "[formats]"
   check_refused("{\"a\":{\"dtype\":[]}}", "an array is not allowed as 'dtype' of tensor 'a'");
   check_refused("{\"a\":{\"shape\":\"2\"}}", "the string '2' is not allowed as 'shape' of tensor 'a'");
   check_refused("{\"a\":{\"shape\":[[2]]}}", "an array is not allowed as shape of tensor 'a'");
-  check_refused(object({tensor("a", "F8_E4M3", "[8]", "[0,8]")}), "tensor 'a' has dtype 'F8_E4M3'; accepted are F64");
+  check_refused(object({tensor("a", "F33", "[2]", "[0,8]")}), "tensor 'a' has dtype 'F33'; accepted are F64");
+}
+
+TEST_CASE("safetensors tensors of types that are not read are skipped by name", "[formats]") {
+  const std::string header = object({tensor("c", "C64", "[1,2]", "[0,16]"), tensor("w", "U8", "[2]", "[16,18]"),
+                                     tensor("f", "F8_E4M3", "[2]", "[18,20]"), tensor("u", "U16", "[3]", "[20,26]"),
+                                     tensor("q", "F4", "[2,2]", "[26,28]"), tensor("s", "F6_E2M3", "[4]", "[28,31]")});
+  const std::string image = safetensors_image(header, std::string(16, 'x') + "ab" + std::string(13, 'x'));
+  const SafetensorsFile file = read(image);
+  REQUIRE(file.tensors().size() == 1);
+  CHECK(file.tensors()[0].name == "w");
+  CHECK(text_of(file.tensors()[0].bytes) == "ab");
+  REQUIRE(file.skipped().size() == 5);
+  CHECK(file.skipped()[0].name == "c");
+  CHECK(file.skipped()[0].type == "C64 [1, 2]");
+  CHECK(file.skipped()[4].type == "F6_E2M3 [4]");
+  CHECK(file.find("c") == nullptr);
+  // Their ranges are checked like any other's.
+  check_refused(object({tensor("c", "C64", "[2]", "[0,8]")}), "8 bytes, but C64 [2] needs 16");
+  check_refused(object({tensor("c", "F4", "[3]", "[0,8]")}), "8 bytes, but F4 [3] needs");
+  check_refused(object({tensor("c", "C64", "[4611686018427387904]", "[0,8]")}), "needs more than 2^63");
 }
 
 TEST_CASE("safetensors numbers are counts", "[formats]") {
@@ -135,7 +155,7 @@ TEST_CASE("safetensors ranges cover the data exactly", "[formats]") {
   check_refused(two("[1,5]", "[5,9]"), "tensor 'a' has data_offsets [1, 5], a hole");
   check_refused(two("[0,4]", "[4,8]"), "[4, 8] but the file has 7 data bytes", 7);
   check_refused(two("[0,4]", "[4,8]"), "tensors end at data byte 8 but the file has 9", 9);
-  check_refused(object({tensor("a", "F32", "[3]", "[0,8]")}), "8 bytes, but shape [3] of F32 needs 12");
+  check_refused(object({tensor("a", "F32", "[3]", "[0,8]")}), "8 bytes, but F32 [3] needs 12");
   check_refused(object({tensor("a", "F32", "[4294967296,4294967296]", "[0,0]")}), "needs more than 2^63", 0);
   check_refused(object({tensor("a", "F32", "[0]", "[0,18446744073709551615]")}), "the file has 8 data bytes");
   check_refused(object({tensor("a", "U8", "[0]", "[0,0]"), tensor("b", "U8", "[8]", "[8,0]")}), "a hole");

@@ -47,20 +47,14 @@ TEST_CASE("state dicts are found at the usual places") {
         Keys{"raw:model", "ema:model_ema"});
   CHECK(keys(dict({{"state_dict", state}, {"meta", PickleValue(int64_t{1})}})) == Keys{"raw:state_dict"});
   CHECK(keys(dict({{"model", dict({{"state_dict", state}})}})) == Keys{"raw:model.state_dict"});
+  CHECK(keys(dict({{"model_state_dict", state}, {"ema", dict({{"module", state}})}})) ==
+        Keys{"raw:model_state_dict", "ema:ema.module"});
+  CHECK(keys(dict({{"module", state}, {"ds_version", PickleValue(int64_t{1})}})) == Keys{"raw:module"});
+  const PickleValue unread = dict({{"w", PickleValue(formats::SkippedObject{"torch.uint16 [2]", true})}});
+  CHECK(keys(dict({{"model", unread}})) == Keys{"raw:model"});
+  CHECK(keys(dict({{"args", dict({{"a", PickleValue(formats::SkippedObject{"argparse.Namespace"})}})}})).empty());
   CHECK(keys(dict({{"epoch", PickleValue(int64_t{1})}})).empty());
   CHECK(keys(PickleValue(int64_t{1})).empty());
-}
-
-TEST_CASE("module. prefixes go, collisions are refused") {
-  NamedTensors tensors = {
-      {"module.module.a", torch::ones(1)}, {"module.b", torch::ones(1)}, {"c.module.d", torch::ones(1)}};
-  strip_module_prefix(tensors, "x");
-  CHECK(tensors[0].name == "a");
-  CHECK(tensors[1].name == "b");
-  CHECK(tensors[2].name == "c.module.d");
-  NamedTensors twice = {{"module.a", torch::ones(1)}, {"a", torch::ones(1)}};
-  CHECK_THAT(message_of<CheckpointError>([&] { strip_module_prefix(twice, "x.pth"); }),
-             Contains("[x.pth]") && Contains(" a "));
 }
 
 NamedTensors weights_of(const ModelConfig& config) { return state_dict(*build_uninitialized(config)); }

@@ -3,6 +3,7 @@
 #include <support/process.h>
 #include <training/synthetic.h>
 
+#include <models/training/run_lock.h>
 #include <support/paths.h>
 #include <nlohmann/json.hpp>
 
@@ -69,7 +70,21 @@ TEST_CASE("training goes on only when told to", "[cli]") {
   CHECK_THAT(again.err, Contains("--resume"));
   auto resume = train;
   resume.push_back("--resume");
-  CHECK(program(resume).exit_code == 0);
+  const auto done = program(resume);
+  CHECK(done.exit_code == 0);
+  CHECK_THAT(done.err, Contains("note: the run has all its 1 epochs; --extend-epochs"));
+  auto extended = resume;
+  extended.insert(extended.end(), {"--extend-epochs", "2", "--restart-schedule"});
+  const auto more = program(extended);
+  CHECK(more.exit_code == 0);
+  CHECK_THAT(more.err, Contains("epoch 2/2  train loss"));
+  CHECK(program({"train", "--config", config, "--extend-epochs", "2"}).exit_code == 2);
+  {
+    const models::RunLock held(folder / "out");
+    const auto second = program(resume);
+    CHECK(second.exit_code == 1);
+    CHECK_THAT(second.err, Contains("in use by process " + std::to_string(getpid())));
+  }
   resume.insert(resume.end(), {"--set", "run.seed=99"});
   const auto other = program(resume);
   CHECK(other.exit_code == 1);

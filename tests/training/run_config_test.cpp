@@ -64,6 +64,48 @@ TEST_CASE("wrong configurations are refused by key", "[run_config]") {
   CHECK_THROWS_AS(read_run_config("/nonexistent/run.json"), ConfigError);
 }
 
+TEST_CASE("a key in the wrong place or of another name leads to the right one", "[run_config]") {
+  const auto with = [](const std::string& key) {
+    try {
+      parse({key + "=0.001"});
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  for (const std::string key : {"learning_rate", "optimizer.learning_rate", "schedule.learning_rate", "lr",
+                                "schedule.lr", "run.lr", "Learning-Rate", "optimiser.lr", "optimizer.LR"}) {
+    INFO(key);
+    CHECK_THAT(with(key), Contains("unknown key") && Contains("did you mean optimizer"));
+  }
+  CHECK_THAT(with("learning_rate"), Contains("optimizer.lr?") && Contains(R"("optimizer": {"lr": ...})"));
+  CHECK_THAT(with("batch_size"), Contains("did you mean run.batch_size?"));
+  CHECK_THAT(with("epochs"), Contains("did you mean schedule.epochs?"));
+  CHECK_THAT(with("run.epoch"), Contains("did you mean schedule.epochs?"));
+  CHECK_THAT(with("sede"), Contains("did you mean run.seed?"));
+  CHECK_THAT(with("train"), Contains("did you mean data.train?"));
+  CHECK_THAT(with("modle.name"), Contains("did you mean model?"));
+  CHECK_THAT(with("xyzzy_plugh"), !Contains("did you mean") && Contains("--print-config") && Contains("optimizer"));
+  CHECK_THAT(with("run.xyzzy_plugh"), Contains("in section \"run\"") && Contains("batch_size"));
+}
+
+TEST_CASE("missing data and values out of any range say what is accepted", "[run_config]") {
+  CHECK_THROWS_WITH(parse_run_config(R"({"model": {"name": "test_rmt"}})", "run.json"),
+                    Contains("[run.json] the section \"data\" is missing") && Contains("data.train=FOLDER"));
+  CHECK_NOTHROW(parse_run_config(R"({"model": {"name": "test_rmt"}})", "run.json",
+                                 {"data.train=x", "data.validation_fraction=0.1"}));
+  for (const std::string seed : {"18446744073709551616", "18446744073709551615", "9223372036854775808", "1e30"}) {
+    INFO(seed);
+    CHECK_THROWS_WITH(parse({"run.seed=" + seed}), Contains("run.seed is") && Contains("9223372036854775807"));
+  }
+  CHECK(parse({"run.seed=9223372036854775807"}).run.seed == INT64_MAX);
+  CHECK_THROWS_WITH(parse({"run.seed=-1"}), Contains("run.seed is -1"));
+  CHECK_THROWS_WITH(parse({"optimizer.lr=\"fast\""}), Contains("optimizer.lr is \"fast\"") && Contains("number"));
+  CHECK_THROWS_WITH(parse({"optimizer.lr=0"}), Contains("lr is 0"));
+  CHECK_THROWS_WITH(parse({"optimizer.lr=-1e-9"}), Contains("lr is -1e-09"));
+  CHECK_THROWS_WITH(parse({"schedule.epochs=9000000000000000000"}), Contains("epochs is 9000000000000000000"));
+}
+
 TEST_CASE("configurations of detectors are refused by key", "[run_config]") {
   const std::vector<std::string> coco = {"model.name=test_mask_rcnn", "data.kind=coco", "data.train_labels=t.json",
                                          "data.validation_labels=v.json"};
