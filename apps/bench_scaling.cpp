@@ -1,12 +1,12 @@
 #include <apps/bench_scaling.h>
 
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include <apps/image_size.h>
 #include <apps/interrupt.h>
+#include <apps/own_page.h>
 #include <bench/child.h>
 #include <bench/report/analysis.h>
 #include <bench/report/format.h>
@@ -15,6 +15,8 @@
 #include <bench/report/tables.h>
 #include <bench/scaling.h>
 #include <retention/base/error.h>
+#include <retention/base/output_file.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -34,12 +36,27 @@ struct ReportFlags {
   bool markdown = false;
 };
 
-void write_file(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw DataError("[bench] " + path.string() + " cannot be written; is the folder writable, the disk full?");
+constexpr const char* kWhere = "bench";
+
+/// A file that reports() makes, and a text that all of its kind hold.
+struct Page {
+  const char* name;
+  const char* mark;
+};
+constexpr Page kMarkdown = {"results.md", "), LibTorch "};
+constexpr Page kTable = {"results.csv", "task,runtime,model,"};
+constexpr Page kReport = {"report.html", "<title>retentive: "};
+
+/// Before the work: everything can be written to the folder, and replaces neither an input nor somebody else's page.
+void check_out(const std::filesystem::path& folder, const std::vector<std::string>& inputs,
+               std::vector<std::string> names = {}) {
+  for (const auto& page : {kMarkdown, kTable, kReport}) check_own_page(folder / page.name, page.mark, kWhere);
+  names.insert(names.end(), {kMarkdown.name, kTable.name, kReport.name});
+  RunFiles(kWhere).read_all(inputs).write_below("--out", folder, names).check();
+  make_output_folder(folder, kWhere);
 }
+
+void write_file(const std::filesystem::path& path, const std::string& text) { write_output(path, kWhere, text); }
 
 void write_reports(const std::filesystem::path& folder, const std::vector<bench::Results>& results) {
   std::string markdown, csv;
@@ -48,9 +65,9 @@ void write_reports(const std::filesystem::path& folder, const std::vector<bench:
     const auto rows = bench::results_csv(part);
     csv += csv.empty() ? rows : rows.substr(rows.find('\n') + 1);  // one header
   }
-  write_file(folder / "results.md", markdown);
-  write_file(folder / "results.csv", csv);
-  write_file(folder / "report.html", bench::report_html(results));
+  write_file(folder / kMarkdown.name, markdown);
+  write_file(folder / kTable.name, csv);
+  write_file(folder / kReport.name, bench::report_html(results));
 }
 
 std::string line_of(const bench::Cell& cell) {
@@ -73,7 +90,7 @@ bench::Results begun(const ScalingFlags& flags) {
 int scaling(const ScalingFlags& flags) {
   const InterruptScope interrupt;
   auto before = begun(flags);
-  if (!flags.out.empty()) std::filesystem::create_directories(flags.out);
+  if (!flags.out.empty()) check_out(flags.out, {}, {kResultsFile});
   const auto keep = [&](const bench::Results& results) {
     if (!flags.out.empty()) write_file(std::filesystem::path(flags.out) / kResultsFile, bench::results_json(results));
   };
@@ -92,6 +109,7 @@ int scaling(const ScalingFlags& flags) {
 }
 
 int report(const ReportFlags& flags) {
+  if (!flags.out.empty()) check_out(flags.out, flags.files);
   std::vector<bench::Results> results;
   for (const auto& file : flags.files) results.push_back(bench::read_results(file));
   if (flags.out.empty()) {
@@ -100,7 +118,6 @@ int report(const ReportFlags& flags) {
     }
     return kSuccess;
   }
-  std::filesystem::create_directories(flags.out);
   write_reports(flags.out, results);
   return kSuccess;
 }

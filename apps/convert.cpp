@@ -5,6 +5,8 @@
 #include <apps/command.h>
 #include <models/convert.h>
 #include <models/labels.h>
+#include <models/model_folder.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -43,6 +45,12 @@ void print_report(const ConvertArguments& arguments, const models::ConvertReport
 }
 
 int run_convert(ConvertArguments& arguments) {
+  RunFiles("convert")
+      .read_all(models::model_files(arguments.in))
+      .read(arguments.config)
+      .read(arguments.labels)
+      .write("OUT", arguments.out)
+      .check();
   auto& options = arguments.options;
   if (!arguments.model.empty()) options.choice.name = arguments.model;
   if (!arguments.config.empty()) options.choice.config = models::read_model_config(arguments.config);

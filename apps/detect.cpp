@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -16,9 +17,11 @@
 #include <datasets/video/frame_source.h>
 #include <models/detection/detect_dataset.h>
 #include <models/labels.h>
+#include <models/model_folder.h>
 #include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/detector.h>
 #include <retention/base/error.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -127,29 +130,64 @@ class CocoSink {
   std::vector<datasets::CocoResult> results_;
 };
 
+/// What the arguments stand for.
+struct Inputs {
+  std::vector<fs::path> images;
+  std::vector<std::string> videos;
+};
+
+constexpr const char* kPictureEnding = ".jpg";
+constexpr const char* kVideoEnding = ".avi";
+
+std::string camera_name(int number) { return "camera " + std::to_string(number); }
+
+Inputs find_inputs(const Flags& flags) {
+  Inputs inputs;
+  std::vector<std::string> images;
+  for (const auto& path : flags.paths) (datasets::has_video_extension(path) ? inputs.videos : images).push_back(path);
+  if (!flags.coco.empty() && (flags.camera || !inputs.videos.empty())) {
+    throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
+  }
+  if (!images.empty()) inputs.images = expand_image_paths(images, std::cin);
+  return inputs;
+}
+
+/// Before anything is read: no output is an input, and all can be written.
+void check_files(const Flags& flags, const Inputs& inputs) {
+  RunFiles files("detect");
+  files.read_all(models::model_files(flags.weights)).read(flags.labels).read(flags.annotations);
+  files.read_all(inputs.images).read_all(inputs.videos);
+  if (std::find(flags.paths.begin(), flags.paths.end(), "-") != flags.paths.end()) files.read("-");
+  DrawingNames names;
+  std::vector<std::string> drawings;
+  for (const auto& image : inputs.images) drawings.push_back(names.next(image, kPictureEnding));
+  for (const auto& video : inputs.videos) drawings.push_back(names.next(video, kVideoEnding));
+  if (flags.camera) drawings.push_back(names.next(camera_name(*flags.camera), kVideoEnding));
+  files.write_below("--draw", flags.draw, drawings).check();
+  const DrawingFolder folder(flags.draw, "detect");  // --coco may lie in it
+  files.write("--coco", flags.coco).check();
+}
+
 /// One run of the subcommand.
 class DetectRun {
  public:
-  explicit DetectRun(const Flags& flags)
+  DetectRun(const Flags& flags, const Inputs& inputs)
       : flags_(flags),
+        inputs_(inputs),
         detector_(load_detector(flags)),
         writer_(flags.json, detector_.labels(), std::cout, std::cerr),
         coco_(flags, detector_.labels()),
-        drawings_(flags.draw, "--draw") {}
+        drawings_(flags.draw, "detect") {}
 
   int run() {
-    std::vector<std::string> images, videos;
-    for (const auto& path : flags_.paths) (datasets::has_video_extension(path) ? videos : images).push_back(path);
-    if (!flags_.coco.empty() && (flags_.camera || !videos.empty())) {
-      throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
-    }
-    if (!images.empty()) detect_images(expand_image_paths(images, std::cin));
-    for (const auto& video : videos) {
+    if (!inputs_.images.empty()) detect_images(inputs_.images);
+    for (const auto& video : inputs_.videos) {
       if (!interrupt_.requested()) detect_video(video);
     }
     const bool stopped = interrupt_.requested();  // a camera has no other end
     if (flags_.camera && !stopped) {
-      detect_frames("camera " + std::to_string(*flags_.camera), datasets::FrameSource::open(*flags_.camera));
+      const auto name = camera_name(*flags_.camera);
+      detect_frames(name, datasets::FrameSource::open(*flags_.camera), drawings_.place(name, kVideoEnding));
     }
     coco_.write();
     if (stopped) std::cerr << "note: stopped before all inputs were done; what was done is kept\n";
@@ -164,17 +202,17 @@ class DetectRun {
       progress.hide();
       writer_.write(item);
       coco_.add(item);
-      if (drawings_.wanted() && !item.error) {
-        datasets::write_image(drawings_.place(item.path, ".jpg"), draw(image, item));
-      }
+      const auto drawing = drawings_.place(item.path, kPictureEnding);
+      if (drawings_.wanted() && !item.error) datasets::write_image(drawing, draw(image, item));
       progress.advance();
     };
     detector_.detect_each(paths, sink, &interrupt_.requested());
   }
 
   void detect_video(const std::string& path) {
+    const auto drawing = drawings_.place(path, kVideoEnding);
     try {
-      detect_frames(path, datasets::FrameSource::open(fs::path(path), decode_options()));
+      detect_frames(path, datasets::FrameSource::open(fs::path(path), decode_options()), drawing);
     } catch (const Error& error) {
       failed_ = true;
       ImageDetections item;
@@ -184,9 +222,9 @@ class DetectRun {
     }
   }
 
-  void detect_frames(const std::string& name, datasets::FrameSource source) {
-    const auto drawing = drawings_.wanted() ? std::optional(drawings_.place(name, ".avi")) : std::nullopt;
-    apps::detect_frames(name, std::move(source), detector_, writer_, drawing, interrupt_.requested());
+  void detect_frames(const std::string& name, datasets::FrameSource source, const fs::path& drawing) {
+    apps::detect_frames(name, std::move(source), detector_, writer_,
+                        drawings_.wanted() ? std::optional(drawing) : std::nullopt, interrupt_.requested());
   }
 
   datasets::DecodeOptions decode_options() const { return {static_cast<int64_t>(flags_.max_megapixels * 1e6)}; }
@@ -196,6 +234,7 @@ class DetectRun {
   }
 
   const Flags& flags_;
+  const Inputs& inputs_;
   Detector detector_;
   DetectionWriter writer_;
   CocoSink coco_;
@@ -233,7 +272,11 @@ Command detect_command() {
             app.parse_complete_callback([flags] {
               if (flags->paths.empty() && !flags->camera) throw CLI::RequiredError("paths (or --camera)");
             });
-            return [flags] { return DetectRun(*flags).run(); };
+            return [flags] {
+              const auto inputs = find_inputs(*flags);
+              check_files(*flags, inputs);
+              return DetectRun(*flags, inputs).run();
+            };
           }};
 }
 

@@ -6,11 +6,14 @@
 #include <apps/eval_coco.h>
 #include <apps/eval_detect.h>
 #include <apps/progress.h>
+#include <datasets/image_folder.h>
 #include <models/checkpoint.h>
 #include <models/detection/detect_dataset.h>
+#include <models/model_folder.h>
 #include <models/pipelines/builtin_weights.h>
 #include <models/registry.h>
 #include <retention/base/error.h>
+#include <retention/base/run_files.h>
 #include <retention/nn/inference.h>
 
 namespace retentive::apps {
@@ -39,6 +42,12 @@ models::LoadedModel load(const Flags& flags) {
 }
 
 int eval_detect(const Flags& flags) {
+  RunFiles("eval detect")
+      .read_all(models::model_files(flags.weights))
+      .read(flags.annotations)
+      .read_all(datasets::list_images(flags.images))
+      .write("--results", flags.results)
+      .check();
   const auto loaded = load(flags);
   if (!loaded.card.preprocessing) {
     throw ConfigError("[eval detect] \"" + flags.weights +

@@ -5,12 +5,14 @@
 #include <apps/command.h>
 #include <apps/seed.h>
 #include <models/checkpoint.h>
+#include <models/model_folder.h>
 #include <models/pipelines/options.h>
 #include <models/pipelines/tensor_forward.h>
 #include <models/registry.h>
 #include <models/state_dict.h>
 #include <models/tensor_io.h>
 #include <retention/base/error.h>
+#include <retention/base/run_files.h>
 #include <retention/nn/inference.h>
 #include <vision/vir.h>
 
@@ -50,16 +52,6 @@ Network load(const Flags& flags) {
   return {model, config};
 }
 
-// The outputs must not replace a file that this run reads.
-void check_outputs(const Flags& flags) {
-  for (const auto& read : {flags.inputs, flags.weights, flags.config}) {
-    std::error_code ignored;
-    if (read.empty() || !std::filesystem::equivalent(read, flags.outputs, ignored)) continue;
-    throw InvalidArgument("[forward] --outputs " + flags.outputs + " is the same file as " + read +
-                          ", which is read; give another name");
-  }
-}
-
 void print_shapes(const models::NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) std::cout << name << " " << tensor.sizes() << "\n";
 }
@@ -91,7 +83,12 @@ models::NamedTensors run(const Flags& flags, const Network& network, const model
 }
 
 int forward(const Flags& flags) {
-  check_outputs(flags);
+  RunFiles("forward")
+      .read(flags.inputs)
+      .read_all(models::model_files(flags.weights))
+      .read(flags.config)
+      .write("--outputs", flags.outputs)
+      .check();
   const auto network = load(flags);
   models::check_options(flags.run, "forward", std::holds_alternative<models::RetnetConfig>(network.config));
   if (!flags.eager) nn::prepare_inference(*network.model, {.precision = flags.run.precision});

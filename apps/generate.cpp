@@ -10,7 +10,9 @@
 #include <apps/interrupt.h>
 #include <apps/seed.h>
 #include <apps/text_input.h>
+#include <models/model_folder.h>
 #include <models/pipelines/generator.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -65,7 +67,7 @@ void generate_once(models::Generator& generator, const Flags& flags, const std::
     } else {
       std::cout << piece << std::flush;
     }
-    return !scope->requested() && std::cout.good();
+    return !scope->requested();
   });
   if (flags.json) {
     std::cout << summary_json(done).dump() << std::endl;
@@ -91,6 +93,13 @@ void converse(models::Generator& generator, const Flags& flags) {
 }
 
 int run_generate(const Flags& flags) {
+  RunFiles("generate")
+      .read_all(models::model_files(flags.weights))
+      .read(flags.prompt_file)
+      .read(flags.run.tokenizer)
+      .read(flags.load_state)
+      .write("--save-state", flags.save_state)
+      .check();
   auto generator = models::Generator::from_file(flags.weights, flags.run);
   print_notes(generator.notes());
   if (!flags.load_state.empty()) generator.load_state(flags.load_state);

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <signal.h>
+
+#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -63,17 +67,29 @@ int usage_error(const CLI::App& root, const CLI::ParseError& error) {
 }
 
 int report_failure(const std::string& message) {
+  std::cout.exceptions(std::ios::goodbit);
   std::cout.flush();
   std::cerr << "error: " << message << "\n";
   return kFailure;
 }
 
+constexpr const char* kLostOutput = "[stdout] cannot be written; check the disk or pipe it goes to";
+
+/// The exit code, or that of a failure when results did not reach their pipe or disk.
+int finish_output(int code) {
+  std::cout.exceptions(std::ios::goodbit);
+  std::cout.flush();
+  if (std::cout && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return report_failure(kLostOutput);
+}
+
 int run_action(const Action& action) {
+  // What nobody can receive any more is not worth computing.
+  std::cout.exceptions(std::ios::badbit);
   try {
-    const int code = action();
-    std::cout.flush();
-    if (!std::cout) return report_failure("[stdout] cannot be written; check the disk or pipe it goes to");
-    return code;
+    return finish_output(action());
+  } catch (const std::ios::failure&) {
+    return report_failure(kLostOutput);
   } catch (const Error& error) {
     return report_failure(error.what());
   } catch (const std::bad_alloc&) {
@@ -97,7 +113,7 @@ int run(int argc, char** argv) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::Success& success) {
-    return root.exit(success);  // --help, --version
+    return finish_output(root.exit(success));  // --help, --version
   } catch (const CLI::ParseError& error) {
     return usage_error(root, error);
   }
@@ -107,10 +123,22 @@ int run(int argc, char** argv) {
   return kUsage;
 }
 
+/// Failing writes become errors with a message: nothing ends the program silently, and no file that is opened later
+/// takes the place of a standard stream that is closed.
+void keep_writes_checked() {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
+  for (int stream = 0; stream <= 2; ++stream) {
+    // Opened the wrong way round, so that its use fails as before.
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+  }
+}
+
 }  // namespace
 }  // namespace retentive::apps
 
 int main(int argc, char** argv) {
+  retentive::apps::keep_writes_checked();
   retentive::apps::start_interrupt_thread();
   return retentive::apps::run(argc, argv);
 }

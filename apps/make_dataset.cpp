@@ -57,6 +57,7 @@ void parse_size(const std::string& text, CompositeOptions& options) {
 }
 
 int make_composites(const Flags& flags) {
+  datasets::check_composites_output(flags.inputs, flags.options, flags.out, flags.force);
   const datasets::Composites composites(flags.inputs, flags.options);
   const auto& images = composites.options().images;
   ProgressMeter meter(images[0] + images[1] + images[2], "images");
@@ -94,7 +95,9 @@ void add_output(CLI::App& app, Flags& flags) {
   auto& images = flags.options.images;
   const CLI::Range count(int64_t{0}, int64_t{10'000'000});
   app.add_option("--out", flags.out, "folder of the data set, new or empty")->required()->group("Output");
-  app.add_flag("--force", flags.force, "replace the data set in OUT")->group("Output");
+  app.add_flag("--force", flags.force,
+               "replace the data set that an earlier run wrote to OUT; other files there are refused")
+      ->group("Output");
   app.add_option("--train", images[0], "images to train on")->check(count)->group("Output")->capture_default_str();
   app.add_option("--val", images[1], "images to choose by")->check(count)->group("Output")->capture_default_str();
   app.add_option("--test", images[2], "images to judge by")->check(count)->group("Output")->capture_default_str();

@@ -13,6 +13,7 @@
 #include <models/tokenizers/tokenizer.h>
 #include <models/tokenizers/train_bpe.h>
 #include <retention/base/error.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -62,7 +63,8 @@ void print_json(const Json& json) { std::cout << json.dump(-1, ' ', false, Json:
 void print_row(const std::string& title, const std::string& text) { std::cout << padded(title, 12) << text << "\n"; }
 
 int train(const TrainFlags& flags) {
-  if (!flags.force && std::filesystem::exists(flags.output)) {
+  RunFiles("tokenizer train").read_all(flags.files).write("--output", flags.output).check();
+  if (!flags.force && std::filesystem::is_regular_file(flags.output)) {
     throw InvalidArgument("[tokenizer train] " + flags.output + " exists; give another --output, or --force");
   }
   std::unique_ptr<models::BpeTokenizer> tokenizer;

@@ -1,10 +1,13 @@
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include <apps/command.h>
 #include <apps/interrupt.h>
+#include <models/model_folder.h>
 #include <models/training/progress.h>
 #include <models/training/trainer.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -18,6 +21,22 @@ struct Flags {
   bool print_config = false;
 };
 
+/// Everything that the run writes can be written, and none of it is what the run reads.
+void check_files(const Flags& flags, const models::RunConfig& config) {
+  RunFiles files("train");
+  // A run goes on with the configuration that it wrote itself.
+  if (!flags.resume) files.read(flags.config);
+  files.read_all(models::model_files(config.model.weights));
+  const auto& data = config.data;
+  std::error_code ignored;
+  for (const auto& path : {data.train, data.train_labels, data.validation, data.validation_labels, data.tokenizer}) {
+    if (!std::filesystem::is_directory(path, ignored)) files.read(path);  // folders hold images and texts
+  }
+  files.write_below("run.output_dir", config.run.output_dir,
+                    {"config.json", "log.jsonl", "best.safetensors", "last.state.safetensors"});
+  files.check();
+}
+
 int train(const Flags& flags) {
   auto config = models::read_run_config(flags.config, flags.overrides);
   if (!flags.output.empty()) config.run.output_dir = flags.output;
@@ -25,6 +44,7 @@ int train(const Flags& flags) {
     std::printf("%s\n", models::run_config_json(config).c_str());
     return kSuccess;
   }
+  check_files(flags, config);
   models::Trainer trainer(config);
   for (const auto& note : trainer.notes()) std::fprintf(stderr, "weights: %s\n", note.c_str());
   if (flags.resume) trainer.resume(flags.more);

@@ -6,7 +6,6 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <span>
 
 #include <nlohmann/json.hpp>
 
@@ -14,14 +13,17 @@
 #include <apps/contact_sheet.h>
 #include <apps/drawing_folder.h>
 #include <apps/image_paths.h>
+#include <apps/own_page.h>
 #include <apps/progress.h>
 #include <apps/visual_figures.h>
 #include <datasets/image_io.h>
-#include <models/formats/atomic_file.h>
+#include <models/model_folder.h>
 #include <models/pipelines/builtin_weights.h>
 #include <models/pipelines/detector.h>
 #include <models/pipelines/visualizer.h>
 #include <retention/base/error.h>
+#include <retention/base/output_file.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::apps {
 namespace {
@@ -60,6 +62,28 @@ struct Flags {
   bool json = false;
 };
 
+constexpr const char* kWhere = "visualize";
+constexpr const char* kPage = "index.html";
+constexpr const char* kPageMark = "Made by retentive visualize";
+
+/// Before anything is read: what may be written is neither an input nor somebody else's page.
+void check_files(const Flags& flags, const std::vector<fs::path>& images) {
+  check_own_page(fs::path(flags.out) / kPage, kPageMark, kWhere);
+  std::vector<std::string> names = {kPage, "receptive-field.png"};
+  auto kinds = flags.kinds;
+  if (kinds.empty()) {
+    for (const auto& [kind, name] : EnumNames<VisualKind>::table) kinds.emplace_back(name);
+  }
+  DrawingNames drawings;
+  for (const auto& image : images) {
+    const auto beginning = drawings.next(image, "_");
+    for (const auto& kind : kinds) names.push_back(beginning + kind + ".png");
+  }
+  RunFiles files(kWhere);
+  files.read_all(images).read_all(models::model_files(flags.weights));
+  files.write_below("--out", flags.out, names).check();
+}
+
 Visualizer load_visualizer(const Flags& flags) {
   const models::VisualizerOptions options{flags.model, static_cast<int64_t>(flags.max_megapixels * 1e6)};
   if (!flags.weights.empty()) return Visualizer::from_file(flags.weights, options);
@@ -92,8 +116,12 @@ std::array<int64_t, 2> parse_token(const std::string& text) {
 /// One run of the subcommand.
 class VisualizeRun {
  public:
-  explicit VisualizeRun(const Flags& flags)
-      : flags_(flags), visualizer_(load_visualizer(flags)), kinds_(visualizer_.kinds()), folder_(flags.out, "--out") {
+  VisualizeRun(const Flags& flags, std::vector<fs::path> images)
+      : flags_(flags),
+        images_(std::move(images)),
+        visualizer_(load_visualizer(flags)),
+        kinds_(visualizer_.kinds()),
+        folder_(flags.out, kWhere) {
     if (!flags.kinds.empty()) kinds_ = given_kinds();
     for (const auto kind : kinds_) visualizer_.require(kind);
     visualizer_.check(flags.place);
@@ -102,9 +130,8 @@ class VisualizeRun {
   }
 
   int run() {
-    const auto paths = expand_image_paths(flags_.paths, std::cin);
-    ProgressMeter progress(static_cast<int64_t>(paths.size()), "images");
-    for (const auto& path : paths) {
+    ProgressMeter progress(static_cast<int64_t>(images_.size()), "images");
+    for (const auto& path : images_) {
       visualize(path, progress);
       progress.advance();
     }
@@ -214,21 +241,20 @@ class VisualizeRun {
     const auto& name = visualizer_.model_name();
     const auto html =
         contact_sheet_html("What " + (name.empty() ? "the model" : name) + " sees", introduction(), sections_);
-    const auto path = fs::path(flags_.out) / "index.html";
-    models::formats::AtomicFile file(path);
-    file.write(std::as_bytes(std::span(html)));
-    file.commit();
+    const auto path = fs::path(flags_.out) / kPage;
+    write_output(path, kWhere, html);
     std::cerr << "contact sheet: " << path.string() << "\n";
   }
 
   std::string introduction() const {
     const auto weights = flags_.weights.empty() ? "built-in weights" : "weights of " + flags_.weights;
-    return "Made by retentive visualize with " + weights +
+    return std::string(kPageMark) + " with " + weights +
            ", in float32. A token is a cell of the grid that a stage works on; grids and pixels are those of the "
            "network's input, to which images are resized first.";
   }
 
   const Flags& flags_;
+  std::vector<fs::path> images_;
   Visualizer visualizer_;
   std::vector<VisualKind> kinds_;
   DrawingFolder folder_;
@@ -269,7 +295,11 @@ Command visualize_command() {
                 ->check(CLI::Range(1e-6, 1e6));
             app.add_option("paths", flags->paths, "image files, folders, quoted patterns, or - for a list on stdin")
                 ->required();
-            return [flags] { return VisualizeRun(*flags).run(); };
+            return [flags] {
+              auto images = expand_image_paths(flags->paths, std::cin);
+              check_files(*flags, images);
+              return VisualizeRun(*flags, std::move(images)).run();
+            };
           }};
 }
 

@@ -5,8 +5,8 @@
 #include <datasets/coco.h>
 #include <datasets/detail/coco_indices.h>
 #include <datasets/detail/coco_record_json.h>
-#include <datasets/detail/whole_file.h>
 #include <retention/base/error.h>
+#include <retention/base/output_file.h>
 
 namespace retentive::datasets {
 
@@ -64,7 +64,7 @@ void check_annotations(const CocoAnnotations& set) {
 
 /// Writes `"name": [entries]`, one a line, so that a set of any size is written piece by piece.
 template <class T, class F>
-void write_list(detail::WholeFile& file, const std::vector<T>& entries, F&& to_json) {
+void write_list(OutputFile& file, const std::vector<T>& entries, F&& to_json) {
   file.write("[");
   for (size_t i = 0; i < entries.size(); ++i) file.write((i == 0 ? "\n" : ",\n") + to_json(entries[i]).dump());
   file.write("]");
@@ -123,7 +123,7 @@ void write_coco(const std::filesystem::path& path, const CocoAnnotations& annota
   for (const CocoCategory& category : annotations.categories) {
     check_text("write_coco", "category with id", category.id, category_json(category));
   }
-  detail::WholeFile file(path, "write_coco");
+  OutputFile file(path, "write_coco");
   file.write("{\"images\": ");
   write_list(file, annotations.images, image_json);
   file.write(",\n\"categories\": ");
@@ -142,7 +142,7 @@ void write_coco_results(const std::filesystem::path& path, std::span<const CocoR
     refuse("write_coco_results", "result", static_cast<int64_t>(i),
            "has a score, box or outline that is not finite or of negative size");
   }
-  detail::WholeFile file(path, "write_coco_results");
+  OutputFile file(path, "write_coco_results");
   file.write("[");
   for (size_t i = 0; i < results.size(); ++i) file.write((i == 0 ? "\n" : ",\n") + result_json(results[i]).dump());
   file.write("]\n");

@@ -72,11 +72,18 @@ void check_composites(const CompositeOptions& options) {
   if (options.format != "jpg" && options.format != "png") refuse("format", "\"" + options.format + "\"", "jpg or png");
 }
 
+std::string composite_name(const CompositeOptions& options, int64_t index) {
+  char name[40];
+  std::snprintf(name, sizeof name, "%06lld.", static_cast<long long>(index));
+  return name + options.format;
+}
+
 class Composites::Impl {
  public:
-  Impl(const CompositeInputs& inputs, const CompositeOptions& given)
-      : options((check_composites(given), given)), sources(inputs, options) {}
+  Impl(const CompositeInputs& inputs_given, const CompositeOptions& given)
+      : inputs(inputs_given), options((check_composites(given), given)), sources(inputs, options) {}
 
+  const CompositeInputs inputs;
   const CompositeOptions options;
   const detail::CompositeSources sources;
 };
@@ -86,6 +93,7 @@ Composites::Composites(const CompositeInputs& inputs, const CompositeOptions& op
 Composites::Composites(Composites&&) noexcept = default;
 Composites::~Composites() = default;
 
+const CompositeInputs& Composites::inputs() const { return impl_->inputs; }
 const CompositeOptions& Composites::options() const { return impl_->options; }
 const std::vector<std::string>& Composites::class_names() const { return impl_->sources.class_names(); }
 const std::vector<std::string>& Composites::duplicates() const { return impl_->sources.duplicates(); }
@@ -115,9 +123,7 @@ DetectionSample Composites::make(int split, int64_t index) const {
   for (int64_t i = 0; i < objects && scene.add_object(); ++i) {
   }
   DetectionSample sample = scene.take();
-  char name[40];
-  std::snprintf(name, sizeof name, "%06lld.", static_cast<long long>(index));
-  sample.name = name + options.format;
+  sample.name = composite_name(options, index);
   sample.image_id = index + 1;
   return sample;
 }

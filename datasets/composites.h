@@ -83,6 +83,9 @@ struct CompositeOptions {
 /// Throws ConfigError naming the first field that is out of range.
 RETENTIVE_API void check_composites(const CompositeOptions& options);
 
+/// File name of an image within its split: NNNNNN.jpg.
+RETENTIVE_API std::string composite_name(const CompositeOptions& options, int64_t index);
+
 /// Names of the objects and photographs that a split is made from, relative to the given folders or file.
 struct CompositeLists {
   std::vector<std::string> objects;
@@ -100,6 +103,7 @@ class RETENTIVE_API Composites {
   Composites(Composites&&) noexcept;
   ~Composites();
 
+  const CompositeInputs& inputs() const;
   const CompositeOptions& options() const;
   const std::vector<std::string>& class_names() const;
   /// Split 0, 1, 2 of kCompositeSplits; empty where it has no images.
@@ -129,9 +133,15 @@ struct CompositeWriting {
   std::function<void()> progress = {};  ///< called after each image, by one thread at a time
 };
 
+/// Throws DataError unless a set may be written to `out`, which holds nothing, or with `force` nothing but an earlier
+/// set; InvalidArgument when a file that would be replaced or removed there is one of the sources.
+RETENTIVE_API void check_composites_output(const CompositeInputs& inputs, const CompositeOptions& options,
+                                           const std::filesystem::path& out, bool force);
+
 /// Writes OUT/{train,val,test}/images/NNNNNN.jpg, OUT/annotations/{train,val,test}.json in COCO's format (category ids
-/// from 1 in the order of class_names()) and OUT/splits.json with the sources of each split. `force` replaces these in
-/// a folder that is not empty. Throws DataError for such a folder without it, or when something cannot be written.
+/// from 1 in the order of class_names()), OUT/splits.json with the sources of each split and OUT/.retentive-files,
+/// which lists them all. `force` replaces the files of that list. Throws as check_composites_output(), and DataError
+/// when something cannot be written.
 RETENTIVE_API CompositeSummary write_composites(const Composites& composites, const std::filesystem::path& out,
                                                 const CompositeWriting& writing = {});
 

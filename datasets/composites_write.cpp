@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <exception>
-#include <fstream>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -9,10 +8,12 @@
 
 #include <datasets/coco.h>
 #include <datasets/composites.h>
-#include <datasets/detail/whole_file.h>
+#include <datasets/image_folder.h>
 #include <datasets/image_io.h>
-#include <retention/base/error.h>
+#include <retention/base/output_file.h>
+#include <retention/base/output_folder.h>
 #include <retention/base/parallel_for.h>
+#include <retention/base/run_files.h>
 
 namespace retentive::datasets {
 
@@ -21,36 +22,23 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-[[noreturn]] void fail(const fs::path& path, const std::string& what) {
-  throw DataError("[composites] " + path.string() + " " + what);
-}
+constexpr const char* kWhere = "composites";
+constexpr const char* kSplitsFile = "splits.json";
 
-void write_bytes(const fs::path& path, const std::vector<uint8_t>& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) fail(path, "cannot be written; check that its folder is writable and has space");
-}
+std::string images_of(int split) { return std::string(kCompositeSplits[split]) + "/images/"; }
+std::string annotations_of(int split) { return "annotations/" + std::string(kCompositeSplits[split]) + ".json"; }
 
-fs::path annotations_of(const fs::path& out, int split) {
-  return out / "annotations" / (std::string(kCompositeSplits[split]) + ".json");
-}
-
-/// Makes the folders; what an earlier run left in them is removed when that is allowed.
-void prepare(const Composites& composites, const fs::path& out, bool force) {
-  std::error_code error;
-  if (fs::exists(out) && !(fs::is_directory(out) && fs::is_empty(out)) && !force) {
-    fail(out, "is not an empty folder; give another, or replace the data set in it with force");
-  }
-  fs::remove(out / "splits.json", error);
+/// Everything that a set of these options has, below its folder.
+std::vector<std::string> files_of(const CompositeOptions& options) {
+  std::vector<std::string> names = {kSplitsFile};
   for (int split = 0; split < 3; ++split) {
-    const fs::path images = out / kCompositeSplits[split] / "images";
-    fs::remove_all(images, error);
-    fs::remove(annotations_of(out, split), error);
-    if (composites.options().images[split] > 0) fs::create_directories(images, error);
-    if (error) fail(images, "cannot be made (" + error.message() + "); check its permissions");
+    if (options.images[split] == 0) continue;
+    names.push_back(annotations_of(split));
+    for (int64_t i = 0; i < options.images[split]; ++i) {
+      names.push_back(images_of(split) + composite_name(options, i));
+    }
   }
-  fs::create_directories(out / "annotations", error);
-  if (error) fail(out / "annotations", "cannot be made (" + error.message() + "); check its permissions");
+  return names;
 }
 
 /// What the annotations keep of an image.
@@ -66,7 +54,7 @@ Written write_one(const Composites& composites, const fs::path& images, int spli
   const auto& options = composites.options();
   const auto bytes =
       options.format == "jpg" ? encode_jpeg(sample.image, static_cast<int>(options.quality)) : encode_png(sample.image);
-  write_bytes(images / sample.name, bytes);
+  write_output(images / sample.name, kWhere, std::as_bytes(std::span(bytes)), Flush::later);
   return {sample.name, sample.image.height, sample.image.width, std::move(sample.objects)};
 }
 
@@ -133,19 +121,34 @@ Json splits(const Composites& composites) {
 
 }  // namespace
 
+void check_composites_output(const CompositeInputs& inputs, const CompositeOptions& options, const fs::path& out,
+                             bool force) {
+  const OutputFolder folder(out, kWhere);
+  folder.check(force);
+  auto names = files_of(options);
+  for (const fs::path& file : folder.own()) names.push_back(file.lexically_relative(out).string());
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  RunFiles files(kWhere);
+  files.read(inputs.digits).read(inputs.digit_images).read(inputs.digit_labels);
+  for (const fs::path& pictures : {inputs.cutouts, inputs.backgrounds}) {
+    if (!pictures.empty()) files.read_all(list_images(pictures));
+  }
+  files.write_below("the data set's", out, names).check();
+}
+
 CompositeSummary write_composites(const Composites& composites, const fs::path& out, const CompositeWriting& writing) {
-  prepare(composites, out, writing.force);
+  check_composites_output(composites.inputs(), composites.options(), out, writing.force);
+  OutputFolder(out, kWhere).begin(files_of(composites.options()), writing.force);
   CompositeSummary summary;
   for (int split = 0; split < 3; ++split) {
     if (composites.options().images[split] == 0) continue;
-    const auto written = write_images(composites, out / kCompositeSplits[split] / "images", split, writing);
+    const auto written = write_images(composites, out / images_of(split), split, writing);
     for (const Written& image : written) summary.objects[split] += std::ssize(image.objects);
     summary.images[split] = std::ssize(written);
-    write_coco(annotations_of(out, split), coco(composites, written));
+    write_coco(out / annotations_of(split), coco(composites, written));
   }
-  detail::WholeFile lists(out / "splits.json", "composites");
-  lists.write(splits(composites).dump(1, ' ', true) + "\n");
-  lists.commit();
+  write_output(out / kSplitsFile, kWhere, splits(composites).dump(1, ' ', true) + "\n");
   return summary;
 }
 

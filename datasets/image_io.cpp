@@ -13,6 +13,7 @@
 #include <datasets/notes.h>
 #include <datasets/resize.h>
 #include <retention/base/error.h>
+#include <retention/base/output_file.h>
 
 namespace retentive::datasets {
 
@@ -205,11 +206,7 @@ void write_image(const std::filesystem::path& path, const Image& image) {
                           "\"; .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .ppm and .pgm are accepted");
   }
   const std::vector<uint8_t> bytes = encode(image, extension, "write_image");
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) {
-    fail(path.string(), "cannot be written; check that its folder exists, is writable and has space");
-  }
+  write_output(path, "write_image", std::as_bytes(std::span(bytes)), Flush::later);
 }
 
 }  // namespace retentive::datasets

@@ -15,7 +15,7 @@ namespace {
 
 void check_paths(const std::filesystem::path& in, const std::filesystem::path& out, bool overwrite) {
   std::error_code error;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(out, error))) return;
+  if (!std::filesystem::is_regular_file(out, error)) return;  // a pipe or device loses nothing
   if (std::filesystem::equivalent(in, out, error)) {
     throw InvalidArgument("[convert] " + out.string() + " is the input itself; give another output path");
   }

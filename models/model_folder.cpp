@@ -112,4 +112,18 @@ Checkpoint read_model_folder(const fs::path& folder) {
   return checkpoint;
 }
 
+std::vector<fs::path> model_files(const fs::path& path) {
+  if (path.empty()) return {};
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return {path};
+  std::vector<fs::path> files = {path / "config.json", path / "generation_config.json"};
+  for (const auto& names : {kWholeFiles, kIndexFiles, kTokenizers}) {
+    for (const char* name : names) files.push_back(path / name);
+  }
+  if (const auto index = first_there(path, kIndexFiles); !index.empty()) {
+    for (const auto& name : shard_names(index)) files.push_back(path / name);
+  }
+  return files;
+}
+
 }  // namespace retentive::models

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include <models/checkpoint.h>
 #include <retention/base/export.h>
@@ -14,5 +15,8 @@ namespace retentive::models {
 /// or `special_tokens_map.json`. Throws CheckpointError for missing or damaged files, ConfigError for the
 /// configuration, Unsupported.
 RETENTIVE_API Checkpoint read_model_folder(const std::filesystem::path& folder);
+
+/// The files that reading a weights file or such a folder takes, as far as they are there; none for "".
+RETENTIVE_API std::vector<std::filesystem::path> model_files(const std::filesystem::path& path);
 
 }  // namespace retentive::models

@@ -25,6 +25,11 @@ void fail_checkpoint(std::string_view where, std::string_view file, const std::s
   throw CheckpointError("[" + std::string(where) + "] " + std::string(file) + ": " + what);
 }
 
+void fail_write(const std::string& where, const std::filesystem::path& path, const std::string& action, int error) {
+  fail_checkpoint(where, path.string(),
+                  action + " (" + errno_text(error) + "); give a path in an existing, writable directory with space");
+}
+
 std::string errno_text(int error) { return std::generic_category().message(error); }
 
 }  // namespace retentive::models::formats

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,10 @@ RETENTIVE_API std::string in_quotes(std::string_view text);
 
 /// Throws CheckpointError `[where] file: what`.
 [[noreturn]] RETENTIVE_API void fail_checkpoint(std::string_view where, std::string_view file, const std::string& what);
+
+/// The same for an OutputFile that holds weights, a state or a tokenizer: `action` failed with the system's `error`.
+[[noreturn]] RETENTIVE_API void fail_write(const std::string& where, const std::filesystem::path& path,
+                                           const std::string& action, int error);
 
 /// The system's text for an errno value.
 std::string errno_text(int error);

@@ -4,11 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <models/formats/atomic_file.h>
 #include <models/formats/message.h>
 #include <models/formats/safetensors.h>
 #include <models/formats/safetensors_header.h>
 #include <retention/base/error.h>
+#include <retention/base/output_file.h>
 
 namespace retentive::models::formats {
 namespace {
@@ -87,9 +87,9 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Tensor
   const auto order = aligned_order(tensors);
   const std::string header = header_text(order, metadata);
   const std::uint64_t length = header.size();
-  AtomicFile file(path);
+  OutputFile file(path, "write", fail_write);
   file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(std::as_bytes(std::span(header)));
+  file.write(header);
   for (const TensorView* tensor : order) file.write(tensor->bytes);
   file.commit();
 }

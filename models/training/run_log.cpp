@@ -5,7 +5,7 @@
 #include <utility>
 
 #include <models/config_json.h>
-#include <retention/base/error.h>
+#include <retention/base/output_file.h>
 
 namespace retentive::models {
 namespace {
@@ -19,14 +19,13 @@ Json scores_json(const Scores& scores) {
   return present;
 }
 
-[[noreturn]] void refuse(const std::filesystem::path& path) {
-  throw DataError("[run log] \"" + path.string() +
-                  "\" cannot be written; a writable folder with free space is needed; change run.output_dir");
-}
+constexpr const char* kWhere = "run log";
 
 }  // namespace
 
 RunLog::RunLog(std::filesystem::path path, int64_t epochs) : path_(std::move(path)) {
+  const auto target = output_target(path_);
+  if (target.exists && target.kind != OutputTarget::Kind::file) return;  // a pipe or device has no past
   std::string kept;
   std::ifstream input(path_);
   for (std::string line; std::getline(input, line);) {
@@ -37,8 +36,7 @@ RunLog::RunLog(std::filesystem::path path, int64_t epochs) : path_(std::move(pat
     }
   }
   input.close();
-  std::ofstream output(path_, std::ios::trunc);
-  if (!(output << kept).flush()) refuse(path_);
+  write_output(path_, kWhere, kept);
 }
 
 void RunLog::append(const EpochReport& report) {
@@ -51,8 +49,7 @@ void RunLog::append(const EpochReport& report) {
                      {"seconds", report.seconds},
                      {report.items + "_per_second", report.items_per_second},
                      {"best", report.best}};
-  std::ofstream output(path_, std::ios::app);
-  if (!(output << line.dump() << '\n').flush()) refuse(path_);
+  append_output(path_, kWhere, line.dump() + "\n");
 }
 
 }  // namespace retentive::models

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <thread>
 
@@ -17,6 +16,7 @@
 #include <models/training/run_log.h>
 #include <models/training/task.h>
 #include <retention/base/error.h>
+#include <retention/base/output_file.h>
 #include <retention/ops/memory.h>
 
 namespace retentive::models {
@@ -152,12 +152,7 @@ void Trainer::Impl::resume(const ResumeOptions& options) {
 }
 
 void Trainer::Impl::prepare_output() {
-  std::error_code failure;
-  fs::create_directories(config.run.output_dir, failure);
-  if (failure) {
-    throw DataError("[train] cannot write to \"" + config.run.output_dir + "\" (" + failure.message() +
-                    "); a writable folder is needed; change run.output_dir");
-  }
+  make_output_folder(config.run.output_dir, "train");
   lock_output();
   const auto state = file("last.state.safetensors");
   if (!resumed && fs::exists(state)) {
@@ -165,10 +160,7 @@ void Trainer::Impl::prepare_output() {
                      "\" is the state of another run; an output_dir of its own is needed; continue that run with "
                      "--resume, or give another --output");
   }
-  if (!(std::ofstream(file("config.json")) << run_config_json(config) << '\n').flush()) {
-    throw DataError("[train] cannot write \"" + file("config.json").string() +
-                    "\"; a writable folder with free space is needed; change run.output_dir");
-  }
+  write_output(file("config.json"), "train", run_config_json(config) + "\n");
   if (!resumed) data = task->data();
 }
 

@@ -59,8 +59,13 @@ TEST_CASE("a transparent cut-out and a used folder are refused", "[composites]")
   const Composites composites(sources.inputs(), options);
   CHECK_THAT(message_of<DataError>([&] { write_composites(composites, out / "set"); }),
              Contains("set is not an empty folder"));
-  write_composites(composites, out / "set", {.force = true});
+  CHECK_THAT(message_of<DataError>([&] { write_composites(composites, out / "set", {.force = true}); }),
+             Contains("keep.txt"));
   CHECK(fs::exists(out / "set/keep.txt"));
+  CHECK_FALSE(fs::exists(out / "set/train"));
+  fs::remove(out / "set/keep.txt");
+  write_composites(composites, out / "set");
+  CHECK(fs::exists(out / "set/train/images/000000.jpg"));
   CHECK_FALSE(fs::exists(out / "set/val"));
   fs::remove_all(sources.root / "cut");
   REQUIRE(fs::create_directories(sources.root / "cut/glass"));

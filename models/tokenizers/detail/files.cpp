@@ -3,11 +3,10 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
-#include <span>
 #include <system_error>
 
-#include <models/formats/atomic_file.h>
 #include <models/formats/message.h>
+#include <retention/base/output_file.h>
 
 namespace retentive::models::detail {
 namespace {
@@ -37,8 +36,8 @@ std::string read_file(const std::filesystem::path& path, const std::string& want
 }
 
 void write_file(const std::filesystem::path& path, std::string_view content) {
-  formats::AtomicFile file(path);
-  file.write(std::as_bytes(std::span(content.data(), content.size())));
+  OutputFile file(path, "write", formats::fail_write);
+  file.write(content);
   file.commit();
 }
 
