@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <memory>
 
+#include <apps/class_map.h>
+#include <apps/coco_sink.h>
 #include <apps/command.h>
 #include <apps/detect_video.h>
 #include <apps/detection_writer.h>
@@ -11,11 +12,9 @@
 #include <apps/image_paths.h>
 #include <apps/interrupt.h>
 #include <apps/progress.h>
-#include <datasets/coco.h>
 #include <datasets/draw.h>
 #include <datasets/image_io.h>
 #include <datasets/video/frame_source.h>
-#include <models/detection/detect_dataset.h>
 #include <models/labels.h>
 #include <models/model_folder.h>
 #include <models/pipelines/builtin_weights.h>
@@ -49,6 +48,8 @@ struct Flags {
   std::string draw;
   std::string coco;
   std::string annotations;
+  std::string class_map;
+  bool ignore_orientation = false;
   std::optional<int> camera;
   Precision precision = Precision::fp32;
   double threshold = 0.3;
@@ -64,6 +65,7 @@ Detector load_detector(const Flags& flags) {
   options.max_pixels = static_cast<int64_t>(flags.max_megapixels * 1e6);
   options.score_threshold = flags.threshold;
   options.classes = flags.classes;
+  options.ignore_orientation = flags.ignore_orientation;
   if (!flags.labels.empty()) options.labels = models::read_labels(flags.labels);
   if (!flags.weights.empty()) {
     options.model = flags.model;
@@ -75,64 +77,9 @@ Detector load_detector(const Flags& flags) {
   return Detector::from_default(options);
 }
 
-/// Collects a COCO results file; with annotations, image and category ids are theirs.
-class CocoSink {
- public:
-  CocoSink(const Flags& flags, const std::vector<std::string>& labels) : path_(flags.coco) {
-    if (path_.empty()) return;
-    for (size_t i = 0; i < labels.size(); ++i) category_ids_.push_back(static_cast<int64_t>(i) + 1);
-    if (flags.annotations.empty()) {
-      std::cerr << "note: --coco without --annotations numbers images from 1 in the order of the input, and classes "
-                   "from 1\n";
-      return;
-    }
-    const auto truth = datasets::read_coco(flags.annotations);
-    for (const auto& image : truth.images) image_ids_[fs::path(image.file_name).filename()] = image.id;
-    for (size_t i = 0; i < labels.size(); ++i) category_ids_[i] = category_id(truth, labels[i]);
-    matched_ = true;
-  }
-
-  void add(const ImageDetections& item) {
-    ++position_;
-    if (path_.empty() || item.error) return;
-    const auto id = image_id(item.path);
-    for (auto detection : item.detections) {
-      results_.push_back(models::to_coco(std::move(detection), id, category_ids_));
-    }
-  }
-
-  void write() const {
-    if (!path_.empty()) datasets::write_coco_results(path_, results_);
-  }
-
- private:
-  static int64_t category_id(const datasets::CocoAnnotations& truth, const std::string& label) {
-    for (const auto& category : truth.categories) {
-      if (category.name == label) return category.id;
-    }
-    throw DataError("[" + truth.name + "] has no category \"" + label +
-                    "\", which the model tells; give the annotations that the model was trained for, or --labels");
-  }
-
-  int64_t image_id(const std::string& path) const {
-    if (!matched_) return position_;
-    const auto found = image_ids_.find(fs::path(path).filename());
-    if (found != image_ids_.end()) return found->second;
-    throw DataError("[" + path +
-                    "] is not among the images of --annotations; leave it out, or do without --annotations");
-  }
-
-  std::string path_;
-  std::map<fs::path, int64_t> image_ids_;
-  std::vector<int64_t> category_ids_;
-  bool matched_ = false;
-  int64_t position_ = 0;
-  std::vector<datasets::CocoResult> results_;
-};
-
 /// What the arguments stand for.
 struct Inputs {
-  std::vector<fs::path> images;
+  std::vector<FoundImage> images;
   std::vector<std::string> videos;
 };
 
@@ -148,19 +95,20 @@ Inputs find_inputs(const Flags& flags) {
   if (!flags.coco.empty() && (flags.camera || !inputs.videos.empty())) {
     throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
   }
-  if (!images.empty()) inputs.images = expand_image_paths(images, std::cin);
+  if (!images.empty()) inputs.images = find_images(images, std::cin);
   return inputs;
 }
 
 /// Before anything is read: no output is an input, and all can be written.
 void check_files(const Flags& flags, const Inputs& inputs) {
   RunFiles files("detect");
-  files.read_all(models::model_files(flags.weights)).read(flags.labels).read(flags.annotations);
-  files.read_all(inputs.images).read_all(inputs.videos);
+  files.read_all(models::model_files(flags.weights)).read(flags.labels).read(flags.annotations).read(flags.class_map);
+  const auto images = paths_of(inputs.images);
+  files.read_all(images).read_all(inputs.videos);
   if (std::find(flags.paths.begin(), flags.paths.end(), "-") != flags.paths.end()) files.read("-");
   DrawingNames names;
   std::vector<std::string> drawings;
-  for (const auto& image : inputs.images) drawings.push_back(names.next(image, kPictureEnding));
+  for (const auto& image : images) drawings.push_back(names.next(image, kPictureEnding));
   for (const auto& video : inputs.videos) drawings.push_back(names.next(video, kVideoEnding));
   if (flags.camera) drawings.push_back(names.next(camera_name(*flags.camera), kVideoEnding));
   files.write_below("--draw", flags.draw, drawings).check();
@@ -176,7 +124,7 @@ class DetectRun {
         inputs_(inputs),
         detector_(load_detector(flags)),
         writer_(flags.json, detector_.labels(), std::cout, std::cerr),
-        coco_(flags, detector_.labels()),
+        coco_({flags.coco, flags.annotations, flags.class_map, flags.ignore_orientation}, detector_.labels()),
         drawings_(flags.draw, "detect") {}
 
   int run() {
@@ -195,15 +143,17 @@ class DetectRun {
   }
 
  private:
-  void detect_images(const std::vector<fs::path>& paths) {
+  void detect_images(const std::vector<FoundImage>& images) {
+    coco_.expect(images);
+    const auto paths = paths_of(images);
     ProgressMeter progress(static_cast<int64_t>(paths.size()), "images");
     const auto sink = [&](ImageDetections&& item, const vision::Image& image) {
       failed_ = failed_ || item.error.has_value();
       progress.hide();
       writer_.write(item);
-      coco_.add(item);
       const auto drawing = drawings_.place(item.path, kPictureEnding);
       if (drawings_.wanted() && !item.error) datasets::write_image(drawing, draw(image, item));
+      coco_.add(std::move(item));
       progress.advance();
     };
     detector_.detect_each(paths, sink, &interrupt_.requested());
@@ -260,9 +210,12 @@ Command detect_command() {
             app.add_option("--draw", flags->draw, "folder for pictures and videos with what was found drawn in");
             app.add_flag("--json", flags->json, "one JSON object a line");
             auto* coco = app.add_option("--coco", flags->coco, "also write a COCO results file");
-            app.add_option("--annotations", flags->annotations,
-                           "COCO annotations whose image and category ids --coco takes")
-                ->needs(coco);
+            auto* annotations = app.add_option("--annotations", flags->annotations,
+                                               "COCO annotations whose image and category ids --coco takes");
+            annotations->needs(coco);
+            add_class_map(app, flags->class_map)->needs(annotations);
+            app.add_flag("--ignore-orientation", flags->ignore_orientation,
+                         "leave EXIF-turned images as they are stored, for annotations made so");
             app.add_option("--camera", flags->camera, "number of a camera, 0 = the first")->check(CLI::Range(0, 1024));
             app.add_option("--threads", flags->threads, "threads; default: all cores")->check(CLI::Range(1, 1024));
             add_enum_option(app, "--precision", flags->precision, "number type of the network");

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 
+#include <apps/class_map.h>
 #include <apps/eval_coco.h>
 #include <apps/text.h>
 
@@ -19,8 +20,9 @@ struct Flags {
 };
 
 int eval_coco(const Flags& flags) {
-  const auto annotations = datasets::read_coco(flags.annotations);
-  const auto results = datasets::read_coco_results(flags.results);
+  const datasets::CocoReadOptions reading{.masks = flags.type == datasets::CocoOverlap::segm};
+  const auto annotations = datasets::read_coco(flags.annotations, reading);
+  const auto results = datasets::read_coco_results(flags.results, reading);
   const bool zero = std::any_of(annotations.annotations.begin(), annotations.annotations.end(),
                                 [](const auto& annotation) { return annotation.id == 0; });
   if (zero) {
@@ -30,6 +32,7 @@ int eval_coco(const Flags& flags) {
                  flags.annotations.c_str());
   }
   const auto evaluation = datasets::evaluate_coco(annotations, results, flags.type, {.threads = flags.threads});
+  note_dropped(evaluation.dropped, flags.annotations);
   const auto text = flags.json ? coco_evaluation_json(evaluation) : coco_evaluation_text(evaluation);
   std::fputs(text.c_str(), stdout);
   return kSuccess;

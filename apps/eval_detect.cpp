@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <apps/class_map.h>
 #include <apps/eval_coco.h>
 #include <apps/eval_detect.h>
 #include <apps/progress.h>
@@ -25,6 +26,8 @@ struct Flags {
   std::string images;
   std::string annotations;
   std::string results;
+  std::string class_map;
+  bool ignore_orientation = false;
   Precision precision = Precision::fp32;
   int64_t threads = 0;
   int64_t workers = 1;
@@ -56,16 +59,25 @@ int eval_detect(const Flags& flags) {
   }
   const auto detector = models::as_detector(loaded.model, flags.weights);
   nn::prepare_inference(*detector, {.precision = flags.precision});
-  const auto truth = datasets::read_coco(flags.annotations);
-  const datasets::CocoDataset dataset(truth, flags.images);
+  auto truth = datasets::read_coco(flags.annotations, {.masks = detector->has_masks()});
+  const auto classes = models::match_categories(loaded.card.labels, detector->num_classes(), truth,
+                                                class_match_options("eval detect", flags.annotations, flags.class_map));
+  print_notes(classes.notes);
+  truth = models::without_categories(std::move(truth), classes.left_out);
+  const datasets::CocoDataset dataset(truth, flags.images,
+                                      {.decode = {.ignore_orientation = flags.ignore_orientation}});
   if (flags.threads > 0) at::set_num_threads(static_cast<int>(flags.threads));
   ProgressMeter meter(dataset.size(), "images");
-  auto results = models::detect_dataset(*detector, dataset,
-                                        {.preprocessing = *loaded.card.preprocessing,
-                                         .workers = flags.workers,
-                                         .progress = [&meter](int64_t, int64_t) { meter.advance(); },
-                                         .stop = nullptr});
+  models::CocoCollector found(classes.ids);
+  models::detect_dataset(*detector, dataset,
+                         {.preprocessing = *loaded.card.preprocessing,
+                          .workers = flags.workers,
+                          .progress = [&meter](int64_t, int64_t) { meter.advance(); },
+                          .stop = nullptr},
+                         found);
   meter.hide();
+  note_dropped(found.dropped(), flags.annotations);
+  auto& results = found.results();
   if (!flags.results.empty()) datasets::write_coco_results(flags.results, results);
   const auto report = [&](const char* title, datasets::CocoOverlap type) {
     const auto evaluation = datasets::evaluate_coco(truth, results, type);
@@ -88,6 +100,9 @@ Action set_up_eval_detect(CLI::App& app) {
   app.add_option("--model", flags->model, "registry name, for files that do not say what they are");
   app.add_option("--images", flags->images, "folder of images")->required();
   app.add_option("--annotations", flags->annotations, "COCO annotation file (JSON)")->required();
+  add_class_map(app, flags->class_map);
+  app.add_flag("--ignore-orientation", flags->ignore_orientation,
+               "leave EXIF-turned images as they are stored, for annotations made so");
   app.add_option("--results", flags->results, "also write what was found, as a COCO results file");
   app.add_option("--threads", flags->threads, "threads of the model; 0 = all cores")->check(CLI::Range(0, 1024));
   app.add_option("--workers", flags->workers, "threads that read images")->check(CLI::Range(0, 256));

@@ -4,70 +4,99 @@
 
 #include <iostream>
 
-#include <datasets/image_folder.h>
+#include <datasets/image_listing.h>
+#include <retention/base/byte_order_mark.h>
 #include <retention/base/error.h>
 
 namespace retentive::apps {
 namespace {
 
-using Paths = std::vector<std::filesystem::path>;
+namespace fs = std::filesystem;
+using Found = std::vector<FoundImage>;
 
-bool is_folder(const std::filesystem::path& path) {
+bool is_folder(const fs::path& path) {
   std::error_code ignored;
-  return std::filesystem::is_directory(path, ignored);
+  return fs::is_directory(path, ignored);
 }
 
 // A name that exists is never a pattern, even with brackets in it.
 bool is_pattern(const std::string& argument) {
   std::error_code ignored;
-  return argument.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(argument, ignored);
+  return argument.find_first_of("*?[") != std::string::npos && !fs::exists(argument, ignored);
 }
 
-void add_path(const std::filesystem::path& path, Paths& paths) {
-  if (!is_folder(path)) {
-    paths.push_back(path);
-    return;
+void add_path(const fs::path& path, Found& found) {
+  if (datasets::is_rubbish(path)) {
+    std::cerr << "note: passed over " << path.string() << ", which is no image\n";
+  } else if (!is_folder(path)) {
+    found.push_back({path, {}});
+  } else {
+    const auto images = datasets::list_images(path);
+    if (images.empty()) std::cerr << "note: no images in the folder " << path.string() << "\n";
+    for (const auto& image : images) found.push_back({image, path});
   }
-  const auto images = datasets::list_images(path);
-  if (images.empty()) std::cerr << "note: no images in the folder " << path.string() << "\n";
-  paths.insert(paths.end(), images.begin(), images.end());
 }
 
-void add_matches(const std::string& pattern, Paths& paths) {
+// True where a wildcard, and not the person, chose a folder like @eaDir.
+bool matched_rubbish(const fs::path& match, const fs::path& pattern) {
+  auto wanted = pattern.begin();
+  for (const auto& part : match) {
+    const bool literal = wanted != pattern.end() && *wanted++ == part;
+    if (!literal && datasets::is_rubbish(part)) return true;
+  }
+  return false;
+}
+
+void add_matches(const std::string& pattern, Found& found) {
   glob_t matches{};
   const int code = glob(pattern.c_str(), 0, nullptr, &matches);
-  const Paths found(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
+  const std::vector<fs::path> paths(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
   globfree(&matches);
   if (code != 0) std::cerr << "note: nothing matches the pattern " << pattern << "\n";
-  for (const auto& path : found) add_path(path, paths);
+  for (const auto& path : paths) {
+    if (!matched_rubbish(path, pattern)) add_path(path, found);
+  }
 }
 
-void add_list(std::istream& list, Paths& paths) {
-  for (std::string line; std::getline(list, line);) {
+void add_list(std::istream& list, Found& found) {
+  bool first = true;
+  for (std::string line; std::getline(list, line); first = false) {
     if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) add_path(line, paths);
+    const fs::path path = first ? without_byte_order_mark(line) : line;
+    if (!path.empty()) add_path(path, found);
   }
 }
 
 }  // namespace
 
-std::vector<std::filesystem::path> expand_image_paths(const std::vector<std::string>& arguments, std::istream& list) {
-  Paths paths;
+std::vector<FoundImage> find_images(const std::vector<std::string>& arguments, std::istream& list) {
+  Found found;
   for (const auto& argument : arguments) {
     if (argument == "-") {
-      add_list(list, paths);
+      add_list(list, found);
     } else if (is_pattern(argument)) {
-      add_matches(argument, paths);
+      add_matches(argument, found);
     } else {
-      add_path(argument, paths);
+      add_path(argument, found);
     }
   }
-  if (!paths.empty()) return paths;
+  if (!found.empty()) return found;
   std::string given;
   for (const auto& argument : arguments) given += (given.empty() ? "" : " ") + argument;
-  throw DataError("[images] no images found in " + given +
-                  "; folders are searched for .jpg .jpeg .png .webp .bmp .tif .tiff .pgm .ppm .pnm; name such a "
-                  "folder, a pattern or the files themselves");
+  throw DataError(
+      "[images] no images found in " + given +
+      "; folders are searched for .jpg .jpeg .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm; name such a "
+      "folder, a pattern or the files themselves");
+}
+
+std::vector<fs::path> paths_of(const std::vector<FoundImage>& images) {
+  std::vector<fs::path> paths;
+  for (const auto& image : images) paths.push_back(image.path);
+  return paths;
+}
+
+std::vector<fs::path> expand_image_paths(const std::vector<std::string>& arguments, std::istream& list) {
+  return paths_of(find_images(arguments, list));
 }
 
 }  // namespace retentive::apps

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include <datasets/detection_dataset.h>
+#include <datasets/image_header.h>
+#include <datasets/image_id.h>
 #include <datasets/image_io.h>
 #include <datasets/rle.h>
 #include <retention/base/export.h>
@@ -16,10 +18,10 @@
 namespace retentive::datasets {
 
 struct CocoImage {
-  int64_t id = 0;
+  ImageId id;
   int64_t height = 0;  ///< 0 with width 0 when the file does not say
   int64_t width = 0;
-  std::string file_name;  ///< relative to the folder of images
+  std::string file_name;  ///< relative to the folder of images, with `/` between folders
 };
 
 struct CocoCategory {
@@ -48,11 +50,17 @@ struct CocoAnnotations {
   std::vector<CocoAnnotation> annotations;
 };
 
+struct CocoReadOptions {
+  bool masks =
+      true;  ///< false: "segmentation" is looked at only where there is no box; a missing area is then the box's
+};
+
 /// Reads an annotation file ("images", "categories", "annotations"). A missing area is that of the mask as runs, else
-/// of the box; a missing box is that around the runs; outlines of less than three points hold nothing and are dropped.
+/// of the box; a missing box is that around the runs; outlines of less than three points hold nothing and are dropped;
+/// backslashes in file names become slashes.
 /// Throws DataError naming the file, the entry with its id and the fix for anything damaged or contradictory: ids that
 /// repeat or that nothing has, wrong types, negative sizes, runs that do not fill their image.
-RETENTIVE_API CocoAnnotations read_coco(const std::filesystem::path& path);
+RETENTIVE_API CocoAnnotations read_coco(const std::filesystem::path& path, const CocoReadOptions& options = {});
 
 /// Writes an annotation file; it appears whole or not at all. Throws InvalidArgument for indices out of range or ids
 /// that repeat, DataError when it cannot be written.
@@ -63,7 +71,7 @@ RETENTIVE_API std::optional<RleMask> annotation_mask(const CocoAnnotation& annot
 
 /// One entry of a results file; `polygons` and `rle` as of CocoAnnotation.
 struct CocoResult {
-  int64_t image_id = 0;
+  ImageId image_id;
   int64_t category_id = 0;
   double score = 0;
   std::optional<CocoBox> box;
@@ -73,7 +81,8 @@ struct CocoResult {
 
 /// Reads a results file: a list of {"image_id", "category_id", "score", "bbox" and/or "segmentation"}.
 /// Throws DataError as read_coco does; whether the ids exist is found on evaluation.
-RETENTIVE_API std::vector<CocoResult> read_coco_results(const std::filesystem::path& path);
+RETENTIVE_API std::vector<CocoResult> read_coco_results(const std::filesystem::path& path,
+                                                        const CocoReadOptions& options = {});
 
 /// Writes a results file; it appears whole or not at all. Throws InvalidArgument for values that are not finite,
 /// DataError when it cannot be written.
@@ -84,6 +93,11 @@ struct CocoDatasetOptions {
   int64_t min_size = 0;     ///< leave out images with a side of fewer pixels; 32 is usual for training
   DecodeOptions decode = {};
 };
+
+/// Throws DataError when an image of this size and EXIF orientation is not what was annotated, naming the way out where
+/// the annotations fit the image as it is stored. An annotated image without a size fits any.
+RETENTIVE_API void check_annotated_size(const CocoImage& annotated, const std::string& path, const ImageHeader& header,
+                                        bool ignore_orientation);
 
 /// The annotated images of a folder. Boxes are clipped to their image; objects of which less than a pixel each way is
 /// left, or of no area, are dropped. Labels are ranks of the category ids.
@@ -102,7 +116,7 @@ class RETENTIVE_API CocoDataset final : public DetectionDataset {
   /// Ids of the categories by label, for results files.
   const std::vector<int64_t>& category_ids() const { return category_ids_; }
   /// Id of an image, without reading it.
-  int64_t image_id(int64_t index) const;
+  const ImageId& image_id(int64_t index) const;
   /// The files of the images, in order.
   std::vector<std::filesystem::path> files() const;
 

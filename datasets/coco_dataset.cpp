@@ -34,6 +34,25 @@ std::optional<ObjectAnnotation> object_of(CocoAnnotation&& annotation, const Coc
 
 }  // namespace
 
+void check_annotated_size(const CocoImage& annotated, const std::string& path, const ImageHeader& header,
+                          bool ignore_orientation) {
+  const bool turned = header.orientation >= 5;
+  std::array size = {header.height, header.width}, turned_size = {header.width, header.height};
+  if (turned && !ignore_orientation) std::swap(size, turned_size);
+  const std::array wanted = {annotated.height, annotated.width};
+  if (size == wanted || annotated.height == 0) return;
+  const bool other_way = turned && turned_size == wanted;
+  fail(path,
+       "is " + size_text(size[0], size[1]) + " pixels (height x width)" +
+           (turned && !ignore_orientation ? " as its EXIF orientation turns it" : "") + " but annotated as " +
+           size_text(wanted[0], wanted[1]) + " (image id " + annotated.id.shown() + "); " +
+           (!other_way           ? "give the folder of the images that were annotated"
+            : ignore_orientation ? "the annotations fit the turned image: do without --ignore-orientation (train: "
+                                   "data.ignore_orientation)"
+                                 : "the annotations fit the image as it is stored: give --ignore-orientation "
+                                   "(train: data.ignore_orientation=true)"));
+}
+
 CocoDataset::CocoDataset(const std::filesystem::path& annotations, std::filesystem::path images,
                          const CocoDatasetOptions& options)
     : CocoDataset(read_coco(annotations), std::move(images), options) {}
@@ -48,8 +67,8 @@ CocoDataset::CocoDataset(CocoAnnotations annotations, std::filesystem::path imag
   std::vector<Entry> all;
   for (CocoImage& image : annotations.images) {
     if (image.height <= 0 || image.width <= 0) {
-      fail(annotations.name, "does not say how large the image with id " + std::to_string(image.id) +
-                                 " is; add its \"height\" and \"width\"");
+      fail(annotations.name,
+           "does not say how large the image with id " + image.id.shown() + " is; add its \"height\" and \"width\"");
     }
     all.push_back({std::move(image), {}});
   }
@@ -80,10 +99,7 @@ DetectionSample CocoDataset::get(int64_t index) const {
   const std::filesystem::path path = folder_ / found.image.file_name;
   DetectionSample sample{decode_image(path, decode_), found.objects, found.image.id, path.string()};
   if (sample.image.height != found.image.height || sample.image.width != found.image.width) {
-    fail(sample.name, "is " + size_text(sample.image.height, sample.image.width) +
-                          " pixels (height x width) but annotated as " +
-                          size_text(found.image.height, found.image.width) + " (image id " +
-                          std::to_string(found.image.id) + "); give the folder of the images that were annotated");
+    check_annotated_size(found.image, sample.name, read_image_header(path), decode_.ignore_orientation);
   }
   return sample;
 }
@@ -95,7 +111,7 @@ std::array<int64_t, 2> CocoDataset::image_size(int64_t index) const {
 
 const std::vector<std::string>& CocoDataset::class_names() const { return class_names_; }
 
-int64_t CocoDataset::image_id(int64_t index) const { return entry(index).image.id; }
+const ImageId& CocoDataset::image_id(int64_t index) const { return entry(index).image.id; }
 
 std::vector<std::filesystem::path> CocoDataset::files() const {
   std::vector<std::filesystem::path> paths;

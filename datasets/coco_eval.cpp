@@ -182,6 +182,7 @@ CocoEval evaluate_coco(const CocoAnnotations& annotations, std::span<const CocoR
   const CocoEvalOptions& options = evaluation.options;
   const EvalInput input = detail::prepare_eval(annotations, results, type, options.max_dets[2], options.threads);
   const auto& cells = input.cells;
+  evaluation.dropped = input.dropped;
   std::vector<CellMatches> matches(cells.size());
   detail::for_each_task(static_cast<int64_t>(cells.size()), options.threads, [&](int64_t i) {
     matches[i] = detail::match_cell(input, cells[i], type, options.iou_thresholds);

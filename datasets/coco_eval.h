@@ -35,15 +35,17 @@ struct CocoEval {
   /// AP, AP50, AP75, AP small, medium, large; AR for each of max_dets; AR small, medium, large. -1 where undefined.
   std::array<double, 12> stats = {};
   std::vector<CocoClassScore> per_class;  ///< in the order of the categories
+  int64_t dropped = 0;                    ///< results of categories that the annotations lack
   CocoEvalOptions options;                ///< with the IoU thresholds that were used
 };
 
 /// Average precision and recall as the COCO benchmark defines them, equal to pycocotools' COCOeval: greedy matching by
 /// score within an image and category, crowds and objects out of the area range ignored, precision made monotone and
 /// read at 101 recalls. The area of a detection is its box's when the first result has a box, else its mask's.
-/// As there, a match with an annotation whose id is 0 does not count: number annotations from 1.
-/// Throws DataError naming the result for an image or category that the annotations do not have and for a box or mask
-/// that is missing or does not fit its image; InvalidArgument for wrong options.
+/// As there, a match with an annotation whose id is 0 does not count (number annotations from 1), and results of
+/// categories that the annotations lack are dropped.
+/// Throws DataError naming the result for an image that the annotations do not have and for a box or mask that is
+/// missing or does not fit its image; InvalidArgument for wrong options.
 RETENTIVE_API CocoEval evaluate_coco(const CocoAnnotations& annotations, std::span<const CocoResult> results,
                                      CocoOverlap type, const CocoEvalOptions& options = {});
 

@@ -60,15 +60,20 @@ class Preparation {
     return object;
   }
 
-  std::vector<EvalCell> cells(int64_t most_detections) const {
+  std::vector<EvalCell> cells(int64_t most_detections, int64_t& dropped) const {
     std::map<std::pair<int64_t, int64_t>, EvalCell> found;
     for (size_t i = 0; i < set_.annotations.size(); ++i) {
       const CocoAnnotation& annotation = set_.annotations[i];
       found[{annotation.label, ranks_[annotation.image]}].truths.push_back(static_cast<int64_t>(i));
     }
     for (int64_t i = 0; i < static_cast<int64_t>(results_.size()); ++i) {
-      const int64_t label = index_of(label_of_id_, i, results_[i].category_id, "category_id", "categories");
-      found[{label, ranks_[image_of(i)]}].detections.push_back(i);
+      const int64_t image = image_of(i);
+      const auto label = label_of_id_.find(results_[i].category_id);
+      if (label == label_of_id_.end()) {
+        ++dropped;
+      } else {
+        found[{label->second, ranks_[image]}].detections.push_back(i);
+      }
     }
     std::vector<EvalCell> cells;
     cells.reserve(found.size());
@@ -84,20 +89,16 @@ class Preparation {
 
  private:
   [[noreturn]] void fail(int64_t index, const std::string& what) const {
-    throw DataError("[coco_eval] result " + std::to_string(index) + " (image_id " +
-                    std::to_string(results_[index].image_id) + ") " + what);
-  }
-
-  int64_t index_of(const std::unordered_map<int64_t, int64_t>& ids, int64_t index, int64_t id, const std::string& key,
-                   const std::string& section) const {
-    const auto at = ids.find(id);
-    if (at != ids.end()) return at->second;
-    fail(index, "has " + key + " " + std::to_string(id) + ", which the " + section + " of " + set_.name +
-                    " do not have; give the annotations that the results were made for");
+    throw DataError("[coco_eval] result " + std::to_string(index) + " (image_id " + results_[index].image_id.shown() +
+                    ") " + what);
   }
 
   int64_t image_of(int64_t index) const {
-    return index_of(image_of_id_, index, results_[index].image_id, "image_id", "images");
+    const auto& id = results_[index].image_id;
+    const auto at = image_of_id_.find(id);
+    if (at != image_of_id_.end()) return at->second;
+    fail(index, "has image_id " + id.shown() + ", which the images of " + set_.name +
+                    " do not have; give the annotations that the results were made for");
   }
 
   RleMask result_mask(int64_t index) const {
@@ -113,9 +114,9 @@ class Preparation {
   RleMask mask_of(const std::vector<std::vector<double>>& polygons, const std::optional<RleMask>& rle, int64_t image,
                   const std::string& what) const {
     const auto& [id, height, width, file_name] = set_.images[image];
-    const std::string place = " of the image with id " + std::to_string(id);
+    const std::string place = " of the image with id " + id.shown();
     if (height <= 0 || width <= 0) {
-      throw DataError("[coco_eval] " + set_.name + " does not say how large the image with id " + std::to_string(id) +
+      throw DataError("[coco_eval] " + set_.name + " does not say how large the image with id " + id.shown() +
                       " is, which masks need; add its \"height\" and \"width\"");
     }
     if (!rle && polygons.empty()) {
@@ -142,7 +143,7 @@ class Preparation {
   std::span<const CocoResult> results_;
   CocoOverlap type_;
   std::vector<int64_t> ranks_;  ///< of the images' ids
-  std::unordered_map<int64_t, int64_t> image_of_id_;
+  std::map<ImageId, int64_t> image_of_id_;
   std::unordered_map<int64_t, int64_t> label_of_id_;
 };
 
@@ -152,7 +153,7 @@ EvalInput prepare_eval(const CocoAnnotations& annotations, std::span<const CocoR
                        int64_t most_detections, int threads) {
   const Preparation preparation(annotations, results, type);
   EvalInput input;
-  input.cells = preparation.cells(most_detections);
+  input.cells = preparation.cells(most_detections, input.dropped);
   input.truths.resize(annotations.annotations.size());
   input.detections.resize(results.size());
   for_each_task(static_cast<int64_t>(input.cells.size()), threads, [&](int64_t i) {

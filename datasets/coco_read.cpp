@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -16,7 +17,9 @@ using detail::CocoRecord;
 /// Gathers the sections in whatever order they stand in, then replaces ids by indices.
 class AnnotationReader {
  public:
-  explicit AnnotationReader(const std::filesystem::path& path) : path_(path) { set_.name = path.string(); }
+  AnnotationReader(const std::filesystem::path& path, const CocoReadOptions& options) : path_(path), options_(options) {
+    set_.name = path.string();
+  }
 
   CocoAnnotations read() && {
     detail::read_coco_records(path_, {"images", "categories", "annotations"},
@@ -32,16 +35,16 @@ class AnnotationReader {
     if (set_.images.empty()) fail("has no images; a list \"images\" with id, file_name, height, width is accepted");
     if (set_.categories.empty()) fail("has no categories; a list \"categories\" with id and name is accepted");
     sort_categories();
-    for (CocoAnnotation& annotation : set_.annotations) resolve(annotation);
+    for (size_t i = 0; i < set_.annotations.size(); ++i) resolve(set_.annotations[i], image_of_[i]);
     return std::move(set_);
   }
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw DataError("[coco] " + set_.name + " " + what); }
 
-  /// The id of an entry, which must be new.
-  int64_t new_id(const CocoRecord& record, std::unordered_map<int64_t, int64_t>& ids, size_t index) const {
-    const int64_t id = record.integer("id");
+  /// Registers the id of an entry, which must be new.
+  template <class Ids, class Id>
+  static Id new_id(const CocoRecord& record, Ids& ids, const Id& id, size_t index) {
     const auto [at, fresh] = ids.emplace(id, static_cast<int64_t>(index));
     if (!fresh) {
       record.fail("has the id of entry " + std::to_string(at->second) + "; ids must differ: renumber the entries");
@@ -51,8 +54,9 @@ class AnnotationReader {
 
   void add_image(const CocoRecord& record) {
     CocoImage image;
-    image.id = new_id(record, image_ids_, set_.images.size());
+    image.id = new_id(record, image_ids_, record.image_id("id"), set_.images.size());
     image.file_name = record.text("file_name");
+    std::replace(image.file_name.begin(), image.file_name.end(), '\\', '/');  // as Windows writes them
     if (record.find("height") || record.find("width")) {
       image.height = side(record, "height");
       image.width = side(record, "width");
@@ -69,25 +73,26 @@ class AnnotationReader {
 
   void add_category(const CocoRecord& record) {
     CocoCategory category;
-    category.id = new_id(record, category_ids_, set_.categories.size());
+    category.id = new_id(record, category_ids_, record.integer("id"), set_.categories.size());
     category.name = record.text("name");
     if (record.find("supercategory")) category.supercategory = record.text("supercategory");
     set_.categories.push_back(std::move(category));
   }
 
-  /// `image` and `label` stay ids until all sections have been read.
+  /// `label` stays an id, and the image's stands in `image_of_`, until all sections have been read.
   void add_annotation(const CocoRecord& record) {
     CocoAnnotation annotation;
-    annotation.id = new_id(record, annotation_ids_, set_.annotations.size());
-    annotation.image = record.integer("image_id");
+    annotation.id = new_id(record, annotation_ids_, record.integer("id"), set_.annotations.size());
+    image_of_.push_back(record.image_id("image_id"));
     annotation.label = record.integer("category_id");
     if (record.find("iscrowd")) {
       const int64_t crowd = record.integer("iscrowd");
       if (crowd != 0 && crowd != 1) record.refuse("iscrowd", "0 or 1");
       annotation.crowd = crowd == 1;
     }
-    record.segmentation(annotation.polygons, annotation.rle);
-    annotation.box = read_box(record, annotation.rle);
+    const auto box = record.box();
+    if (options_.masks || !box) record.segmentation(annotation.polygons, annotation.rle);
+    annotation.box = box ? *box : box_around(record, annotation.rle);
     annotation.area =
         annotation.rle ? static_cast<double>(rle_area(*annotation.rle)) : annotation.box[2] * annotation.box[3];
     if (record.find("area")) annotation.area = record.number("area");
@@ -95,9 +100,7 @@ class AnnotationReader {
     set_.annotations.push_back(std::move(annotation));
   }
 
-  static CocoBox read_box(const CocoRecord& record, const std::optional<RleMask>& rle) {
-    const auto box = record.box();
-    if (box) return *box;
+  static CocoBox box_around(const CocoRecord& record, const std::optional<RleMask>& rle) {
     if (!rle) record.refuse("bbox", "[x, y, width, height]");
     const vision::Box around = rle_box(*rle);
     return {around.x0, around.y0, around.width(), around.height()};
@@ -110,47 +113,55 @@ class AnnotationReader {
     for (size_t i = 0; i < categories.size(); ++i) category_ids_[categories[i].id] = static_cast<int64_t>(i);
   }
 
-  void resolve(CocoAnnotation& annotation) const {
-    annotation.image = index_of(image_ids_, annotation, annotation.image, "image_id", "images");
-    annotation.label = index_of(category_ids_, annotation, annotation.label, "category_id", "categories");
+  void resolve(CocoAnnotation& annotation, const ImageId& image_id) const {
+    const auto image_at = image_ids_.find(image_id);
+    if (image_at == image_ids_.end()) fail_unknown(annotation, "image_id " + image_id.shown(), "images");
+    annotation.image = image_at->second;
+    const auto label_at = category_ids_.find(annotation.label);
+    if (label_at == category_ids_.end()) {
+      fail_unknown(annotation, "category_id " + std::to_string(annotation.label), "categories");
+    }
+    annotation.label = label_at->second;
     const CocoImage& image = set_.images[annotation.image];
     if (!annotation.rle || image.height == 0) return;
     const RleMask& mask = *annotation.rle;
     if (mask.height == image.height && mask.width == image.width) return;
     fail("has a mask of " + std::to_string(mask.height) + " x " + std::to_string(mask.width) +
          " pixels in the annotation with id " + std::to_string(annotation.id) + ", but its image with id " +
-         std::to_string(image.id) + " has " + std::to_string(image.height) + " x " + std::to_string(image.width) +
+         image.id.shown() + " has " + std::to_string(image.height) + " x " + std::to_string(image.width) +
          " (height x width); encode the mask at the size of its image");
   }
 
-  int64_t index_of(const std::unordered_map<int64_t, int64_t>& ids, const CocoAnnotation& annotation, int64_t id,
-                   const std::string& key, const std::string& section) const {
-    const auto at = ids.find(id);
-    if (at != ids.end()) return at->second;
-    fail("has the annotation with id " + std::to_string(annotation.id) + " with " + key + " " + std::to_string(id) +
-         ", which \"" + section + "\" does not have; add it there or remove the annotation");
+  [[noreturn]] void fail_unknown(const CocoAnnotation& annotation, const std::string& what,
+                                 const std::string& section) const {
+    fail("has the annotation with id " + std::to_string(annotation.id) + " with " + what + ", which \"" + section +
+         "\" does not have; add it there or remove the annotation");
   }
 
   std::filesystem::path path_;
+  CocoReadOptions options_;
   CocoAnnotations set_;
-  std::unordered_map<int64_t, int64_t> image_ids_;
+  std::vector<ImageId> image_of_;  ///< of each annotation
+  std::map<ImageId, int64_t> image_ids_;
   std::unordered_map<int64_t, int64_t> category_ids_;
   std::unordered_map<int64_t, int64_t> annotation_ids_;
 };
 
 }  // namespace
 
-CocoAnnotations read_coco(const std::filesystem::path& path) { return AnnotationReader(path).read(); }
+CocoAnnotations read_coco(const std::filesystem::path& path, const CocoReadOptions& options) {
+  return AnnotationReader(path, options).read();
+}
 
-std::vector<CocoResult> read_coco_results(const std::filesystem::path& path) {
+std::vector<CocoResult> read_coco_results(const std::filesystem::path& path, const CocoReadOptions& options) {
   std::vector<CocoResult> results;
   detail::read_coco_records(path, {}, [&](const std::string&, const CocoRecord& record) {
     CocoResult& result = results.emplace_back();
-    result.image_id = record.integer("image_id");
+    result.image_id = record.image_id("image_id");
     result.category_id = record.integer("category_id");
     result.score = record.number("score");
     result.box = record.box();
-    record.segmentation(result.polygons, result.rle);
+    if (options.masks || !result.box) record.segmentation(result.polygons, result.rle);
     if (!result.box && !result.rle) record.refuse("bbox", "[x, y, width, height], or a \"segmentation\" of runs,");
   });
   return results;

@@ -76,6 +76,16 @@ std::string CocoRecord::text(const char* key) const {
   return value->get<std::string>();
 }
 
+ImageId CocoRecord::image_id(const char* key) const {
+  const json* value = find(key);
+  if (value && value->is_string() && !value->get_ref<const std::string&>().empty()) {
+    return ImageId(value->get<std::string>());
+  }
+  const auto number = value ? whole_number(*value) : std::nullopt;
+  if (!number) refuse(key, "a whole number or a text");
+  return *number;
+}
+
 std::optional<CocoBox> CocoRecord::box() const {
   const json* value = find("bbox");
   if (!value) return std::nullopt;
@@ -152,6 +162,8 @@ std::vector<uint32_t> CocoRecord::count_list(const json& value) const {
   }
   return counts;
 }
+
+json id_json(const ImageId& id) { return id.is_text() ? json(id.text()) : json(id.number()); }
 
 json segmentation_json(const std::vector<std::vector<double>>& polygons, const std::optional<RleMask>& rle) {
   if (rle) return {{"size", {rle->height, rle->width}}, {"counts", rle_to_text(*rle)}};

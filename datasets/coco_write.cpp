@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
+#include <set>
 
 #include <datasets/coco.h>
 #include <datasets/detail/coco_indices.h>
@@ -20,19 +20,20 @@ using nlohmann::json;
 
 template <class T>
 void check_ids(const std::vector<T>& entries, const std::string& what) {
-  std::unordered_set<int64_t> ids;
+  std::set<ImageId> ids;
   for (size_t i = 0; i < entries.size(); ++i) {
-    if (ids.insert(entries[i].id).second) continue;
+    const ImageId id = entries[i].id;
+    if (ids.insert(id).second) continue;
     refuse("write_coco", what, static_cast<int64_t>(i),
-           "has the id " + std::to_string(entries[i].id) + " of one before it; ids must differ");
+           "has the id " + id.shown() + " of one before it; ids must differ");
   }
 }
 
-void check_text(const char* where, const std::string& what, int64_t index, const json& value) {
+void check_text(const std::string& what, const json& value) {
   try {
     value.dump();
   } catch (const json::exception&) {
-    refuse(where, what, index, "has a name that is not UTF-8; rename it");
+    throw InvalidArgument("[write_coco] " + what + " has a name that is not UTF-8; rename it");
   }
 }
 
@@ -71,7 +72,7 @@ void write_list(OutputFile& file, const std::vector<T>& entries, F&& to_json) {
 }
 
 json image_json(const CocoImage& image) {
-  json item = {{"id", image.id}, {"file_name", image.file_name}};
+  json item = {{"id", detail::id_json(image.id)}, {"file_name", image.file_name}};
   if (image.height > 0 && image.width > 0) item.update({{"height", image.height}, {"width", image.width}});
   return item;
 }
@@ -84,7 +85,7 @@ json category_json(const CocoCategory& category) {
 
 json annotation_json(const CocoAnnotations& set, const CocoAnnotation& annotation) {
   json item = {{"id", annotation.id},
-               {"image_id", set.images[annotation.image].id},
+               {"image_id", detail::id_json(set.images[annotation.image].id)},
                {"category_id", set.categories[annotation.label].id},
                {"bbox", annotation.box},
                {"area", annotation.area},
@@ -95,7 +96,8 @@ json annotation_json(const CocoAnnotations& set, const CocoAnnotation& annotatio
 }
 
 json result_json(const CocoResult& result) {
-  json item = {{"image_id", result.image_id}, {"category_id", result.category_id}, {"score", result.score}};
+  json item = {
+      {"image_id", detail::id_json(result.image_id)}, {"category_id", result.category_id}, {"score", result.score}};
   if (result.box) item["bbox"] = *result.box;
   json mask = detail::segmentation_json(result.polygons, result.rle);
   if (!mask.is_null()) item["segmentation"] = std::move(mask);
@@ -118,10 +120,11 @@ void detail::check_indices(const CocoAnnotations& set, const char* where) {
 
 void write_coco(const std::filesystem::path& path, const CocoAnnotations& annotations) {
   check_annotations(annotations);
-  for (const CocoImage& image : annotations.images)
-    check_text("write_coco", "image with id", image.id, image.file_name);
+  for (const CocoImage& image : annotations.images) {
+    check_text("image with id " + image.id.shown(), image_json(image));
+  }
   for (const CocoCategory& category : annotations.categories) {
-    check_text("write_coco", "category with id", category.id, category_json(category));
+    check_text("category with id " + std::to_string(category.id), category_json(category));
   }
   OutputFile file(path, "write_coco");
   file.write("{\"images\": ");

@@ -42,13 +42,7 @@ std::vector<CompositeSource> list_files(const fs::path& folder, const fs::path& 
 
 std::vector<std::string> folders_of(const fs::path& root) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && !name.starts_with('.')) names.push_back(name);
-  }
-  if (error) fail(root.string() + " cannot be listed (" + error.message() + "); give the folder that holds the images");
-  std::sort(names.begin(), names.end());
+  for (const auto& folder : list_folders(root)) names.push_back(folder.filename().string());
   return names;
 }
 

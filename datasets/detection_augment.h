@@ -53,7 +53,7 @@ struct DetectionItem {
   ResizedSize resized;  ///< without padding. Its scales are those of the image; a crop's or mirror's place is not kept
   int64_t original_height = 0;
   int64_t original_width = 0;
-  int64_t image_id = 0;
+  ImageId image_id;
   std::string name;
   std::vector<Box> boxes;       ///< [n], inside of the image, of positive area
   std::vector<int64_t> labels;  ///< [n]

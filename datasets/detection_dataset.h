@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <datasets/dataset.h>
+#include <datasets/image_id.h>
 #include <retention/base/export.h>
 #include <vision/structures.h>
 
@@ -26,7 +27,7 @@ struct ObjectAnnotation {
 struct DetectionSample {
   Image image;
   std::vector<ObjectAnnotation> objects;
-  int64_t image_id = 0;
+  ImageId image_id;
   std::string name;  ///< the path of the file
 };
 

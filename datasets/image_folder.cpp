@@ -1,7 +1,3 @@
-#include <algorithm>
-#include <array>
-#include <cctype>
-
 #include <datasets/image_folder.h>
 #include <retention/base/error.h>
 
@@ -9,80 +5,21 @@ namespace retentive::datasets {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-void require_folder(const fs::path& folder) {
-  std::error_code error;
-  if (fs::is_directory(folder, error)) return;
-  throw DataError("[image folder] " + folder.string() + " is not a folder; give the folder that holds the images");
-}
-
-bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
-
-void collect(const fs::path& folder, std::vector<fs::path>& found) {
-  for (auto entry = fs::recursive_directory_iterator(folder); entry != fs::recursive_directory_iterator(); ++entry) {
-    if (is_hidden(entry->path())) {
-      entry.disable_recursion_pending();
-    } else if (has_image_extension(entry->path()) && entry->is_regular_file()) {
-      found.push_back(entry->path());
-    }
-  }
-}
-
-std::vector<fs::path> class_folders(const fs::path& root) {
-  require_folder(root);
-  std::vector<fs::path> folders;
-  try {
-    for (const auto& entry : fs::directory_iterator(root)) {
-      if (entry.is_directory() && !is_hidden(entry.path())) folders.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw DataError("[image folder] " + root.string() + " cannot be listed (" + error.code().message() +
-                    "); check its permissions");
-  }
+ImageFolder::ImageFolder(const fs::path& root, const DecodeOptions& options) : options_(options) {
+  const auto folders = list_folders(root);
   if (folders.empty()) {
     throw DataError("[image folder] " + root.string() +
                     " holds no class folders; one folder per class with its images inside is expected");
   }
-  std::sort(folders.begin(), folders.end());
-  return folders;
-}
-
-}  // namespace
-
-bool has_image_extension(const fs::path& path) {
-  static constexpr std::array<const char*, 12> kExtensions = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp",
-                                                              ".tif", ".tiff", ".pbm", ".pgm",  ".ppm", ".pnm"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
-
-std::vector<fs::path> list_images(const fs::path& folder) {
-  require_folder(folder);
-  std::vector<fs::path> found;
-  try {
-    collect(folder, found);
-  } catch (const fs::filesystem_error& error) {
-    throw DataError("[image folder] " + error.path1().string() + " cannot be listed (" + error.code().message() +
-                    "); check its permissions");
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-ImageFolder::ImageFolder(const fs::path& root, const DecodeOptions& options) : options_(options) {
-  for (const fs::path& folder : class_folders(root)) {
-    const std::vector<fs::path> images = list_images(folder);
-    if (images.empty()) {
+  const auto images = list_images_by_folder(folders, root);
+  for (size_t label = 0; label < folders.size(); ++label) {
+    if (images[label].empty()) {
       throw DataError(
-          "[image folder] class folder " + folder.string() +
+          "[image folder] class folder " + folders[label].string() +
           " holds no image (.jpg .jpeg .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm); add some or remove it");
     }
-    const int64_t label = static_cast<int64_t>(class_names_.size());
-    for (const fs::path& image : images) entries_.push_back({image, label});
-    class_names_.push_back(folder.filename().string());
+    for (const fs::path& image : images[label]) entries_.push_back({image, static_cast<int64_t>(label)});
+    class_names_.push_back(folders[label].filename().string());
   }
 }
 

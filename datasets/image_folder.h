@@ -4,18 +4,11 @@
 
 #include <datasets/dataset.h>
 #include <datasets/image_io.h>
+#include <datasets/image_listing.h>
 
 namespace retentive::datasets {
 
-/// True for the extensions that are taken for images, in any case: .jpg .jpeg .png .webp .bmp .tif .tiff .pgm .ppm
-/// .pnm.
-RETENTIVE_API bool has_image_extension(const std::filesystem::path& path);
-
-/// All image files below a folder, sorted by path bytes; names beginning with a dot are passed over, and links to
-/// folders are not followed. Throws DataError when the folder cannot be read.
-RETENTIVE_API std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
-
-/// `root/<class>/**/<image>`: classes are the folders of `root`, sorted by name, numbered from 0.
+/// `root/<class>/**/<image>`: classes are list_folders(root), sorted by name, numbered from 0.
 class RETENTIVE_API ImageFolder : public Dataset {
  public:
   /// Throws DataError when `root` is no folder, has no class folders, or a class folder holds no image.

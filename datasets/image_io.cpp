@@ -168,7 +168,8 @@ void detail::split_rgba(const uint8_t* rgba, Decoded& decoded) {
 
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const DecodeOptions& options) {
   const ImageHeader header = read_image_header(bytes, name);
-  return apply_orientation(without_alpha(decode_checked(bytes, header, name, options), name), header.orientation);
+  return apply_orientation(without_alpha(decode_checked(bytes, header, name, options), name),
+                           options.ignore_orientation ? 1 : header.orientation);
 }
 
 Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {
@@ -183,8 +184,9 @@ TransparentImage decode_transparent_image(const std::filesystem::path& path, con
   const bool has_alpha = decoded.has_alpha();
   if (!has_alpha)
     decoded.alpha = {header.height, header.width, 1, std::vector<uint8_t>(header.height * header.width, 255)};
-  return {apply_orientation(std::move(decoded.colour), header.orientation),
-          apply_orientation(std::move(decoded.alpha), header.orientation), has_alpha};
+  const int orientation = options.ignore_orientation ? 1 : header.orientation;
+  return {apply_orientation(std::move(decoded.colour), orientation),
+          apply_orientation(std::move(decoded.alpha), orientation), has_alpha};
 }
 
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {

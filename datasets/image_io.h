@@ -16,6 +16,8 @@ using vision::Image;
 struct DecodeOptions {
   /// Images with more pixels are refused before any decoding.
   int64_t max_pixels = 64'000'000;
+  /// Leaves EXIF-turned images as they are stored.
+  bool ignore_orientation = false;
 };
 
 /// Decodes JPEG, PNG, WebP, GIF, BMP, TIFF or PNM to RGB [height, width, 3]: grey replicated, 16-bit by its high byte,

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include <datasets/image_listing.h>
 #include <datasets/random.h>
 #include <retention/base/error.h>
 
@@ -49,7 +50,8 @@ std::vector<Document> read_documents(const fs::path& path) {
   }
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(path, failure)) {
-    if (entry.is_regular_file() && entry.path().extension() == ".txt") files.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().extension() == ".txt" && !is_rubbish(entry.path()))
+      files.push_back(entry.path());
   }
   if (failure) refuse(path, "cannot be read (" + failure.message() + ")");
   if (files.empty()) refuse(path, "has no *.txt file");

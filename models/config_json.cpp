@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include <models/nearest.h>
+#include <retention/base/byte_order_mark.h>
 
 namespace retentive::models {
 namespace {
@@ -75,7 +76,7 @@ std::string read_config_text(const std::string& path) {
   if (text.size() > kMaxFileBytes) {
     throw ConfigError("[" + path + "] is larger than 16 MB; a configuration is a few kilobytes of JSON");
   }
-  return text;
+  return std::string(without_byte_order_mark(text));
 }
 
 namespace json_detail {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <models/label_data.h>
+#include <retention/base/byte_order_mark.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -13,7 +14,7 @@ std::vector<std::string> split_lines(std::istream& in, const std::string& where)
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     if (line.ends_with('\r')) line.pop_back();
-    lines.push_back(line);
+    lines.emplace_back(lines.empty() ? without_byte_order_mark(line) : line);
   }
   while (!lines.empty() && lines.back().empty()) lines.pop_back();
   for (std::size_t i = 0; i < lines.size(); ++i) {

@@ -35,6 +35,7 @@ struct EvalInput {
   std::vector<EvalObject> truths;
   std::vector<EvalObject> detections;
   std::vector<EvalCell> cells;  ///< by label, then image
+  int64_t dropped = 0;          ///< results of unknown categories, which no cell has
 };
 
 /// Flags of a detection at one area range and threshold.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <datasets/image_id.h>
 #include <datasets/rle.h>
 
 #include <nlohmann/json.hpp>
@@ -25,6 +26,7 @@ class CocoRecord {
   int64_t integer(const char* key) const;
   double number(const char* key) const;
   std::string text(const char* key) const;
+  ImageId image_id(const char* key) const;
   /// "bbox", if there is one.
   std::optional<CocoBox> box() const;
   /// "segmentation": fills one of the two, or none when there is none.
@@ -53,6 +55,9 @@ void read_coco_records(const std::filesystem::path& path, const std::vector<std:
 
 /// An integer, also when written as 3.0 or as a boolean.
 std::optional<int64_t> whole_number(const nlohmann::json& value);
+
+/// What the id of an image is in a file.
+nlohmann::json id_json(const ImageId& id);
 
 /// What "segmentation" is in a file; null when there is no mask.
 nlohmann::json segmentation_json(const std::vector<std::vector<double>>& polygons, const std::optional<RleMask>& rle);

@@ -21,21 +21,8 @@ void check_classes(const vision::DetectorImpl& detector, const datasets::CocoDat
 
 }  // namespace
 
-datasets::CocoResult to_coco(vision::Detection&& detection, int64_t image_id,
-                             const std::vector<int64_t>& category_ids) {
-  const auto& box = detection.box;
-  datasets::CocoResult result;
-  result.image_id = image_id;
-  result.category_id = category_ids[static_cast<size_t>(detection.label)];
-  result.score = detection.score;
-  result.box = datasets::CocoBox{box.x0, box.y0, box.width(), box.height()};
-  result.rle = std::move(detection.mask);
-  return result;
-}
-
-std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector, const datasets::CocoDataset& dataset,
-                                                 const DetectDatasetOptions& options) {
-  check_classes(detector, dataset);
+void detect_dataset(vision::DetectorImpl& detector, const datasets::CocoDataset& dataset,
+                    const DetectDatasetOptions& options, CocoCollector& found) {
   const torch::NoGradGuard no_grad;
   const EvalMode mode(detector);
   datasets::DetectionLoaderOptions loading;
@@ -44,7 +31,6 @@ std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector,
   loading.preprocessing = options.preprocessing;
   loading.group_by_aspect = false;
   const datasets::DetectionLoader loader(dataset, loading);
-  std::vector<datasets::CocoResult> results;
   int64_t done = 0;
   auto epoch = loader.epoch(0);
   while (auto batch = epoch.next()) {
@@ -52,14 +38,19 @@ std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector,
     const auto images =
         torch::from_blob(batch->images.data(), {batch->size, batch->channels, batch->height, batch->width});
     const auto& item = batch->items.front();
-    const auto found = detector.detect(images, {{item.resized.height, item.resized.width}}).front();
+    const auto objects = detector.detect(images, {{item.resized.height, item.resized.width}}).front();
     const DetectedImage image{item.resized, item.original_height, item.original_width};
-    for (auto& detection : to_detections(found, image, detector.mask_threshold())) {
-      results.push_back(to_coco(std::move(detection), item.image_id, dataset.category_ids()));
-    }
+    found.add(to_detections(objects, image, detector.mask_threshold()), item.image_id);
     if (options.progress) options.progress(++done, dataset.size());
   }
-  return results;
+}
+
+std::vector<datasets::CocoResult> detect_dataset(vision::DetectorImpl& detector, const datasets::CocoDataset& dataset,
+                                                 const DetectDatasetOptions& options) {
+  check_classes(detector, dataset);
+  CocoCollector found({dataset.category_ids().begin(), dataset.category_ids().end()});
+  detect_dataset(detector, dataset, options, found);
+  return std::move(found.results());
 }
 
 }  // namespace retentive::models

@@ -47,7 +47,7 @@ class Detector::Impl {
       : network_(std::move(network)),
         detector_(as_detector(network_.module, network_.origin)),
         threads_(options.threads),
-        max_pixels_(options.max_pixels),
+        decode_{.max_pixels = options.max_pixels, .ignore_orientation = options.ignore_orientation},
         score_threshold_(options.score_threshold) {
     if (!(score_threshold_ >= 0 && score_threshold_ <= 1)) {
       throw InvalidArgument("[detect] score_threshold is " + std::to_string(score_threshold_) + "; 0 to 1 is accepted");
@@ -70,9 +70,7 @@ class Detector::Impl {
   Decoded decode(const std::filesystem::path& path) const {
     return guarded<Decoded>(path, [&] { return Decoded{decode_image(path), std::nullopt}; });
   }
-  vision::Image decode_image(const std::filesystem::path& path) const {
-    return datasets::decode_image(path, {.max_pixels = max_pixels_});
-  }
+  vision::Image decode_image(const std::filesystem::path& path) const { return datasets::decode_image(path, decode_); }
 
   ImageDetections detect(const std::filesystem::path& path, const Decoded& decoded) const {
     ImageDetections result = guarded<ImageDetections>(path, [&] {
@@ -122,7 +120,7 @@ class Detector::Impl {
   ImageNetwork network_;
   std::shared_ptr<vision::DetectorImpl> detector_;
   int64_t threads_;
-  int64_t max_pixels_;
+  datasets::DecodeOptions decode_;
   double score_threshold_;
   std::vector<std::string> labels_;
   std::vector<bool> wanted_;

@@ -24,6 +24,8 @@ struct DetectorOptions : PipelineOptions {
   double score_threshold = 0.3;
   /// Only classes of these names; empty = all.
   std::vector<std::string> classes;
+  /// Leaves EXIF-turned images as they are stored, for annotations that were made so.
+  bool ignore_orientation = false;
 };
 
 /// The result of one input among several: detections or an error, never both.

@@ -29,7 +29,7 @@ class ClassificationTask final : public TrainingTask {
       : config_(config),
         data_(open_run_data(config.data, static_cast<uint64_t>(config.run.seed))),
         classes_(static_cast<int64_t>(data_.train->class_names().size())),
-        target_(build_run_model(config, classes_)),
+        target_(build_run_model(config, data_.train->class_names())),
         loader_(*data_.train, loader_options(config, target_.preprocessing)) {
     target_.model->set_grad_checkpointing(config.run.grad_checkpointing);
   }
@@ -67,6 +67,7 @@ class ClassificationTask final : public TrainingTask {
     options.preprocessing = target_.preprocessing;
     options.batch_size = config_.run.batch_size;
     options.workers = config_.data.workers;
+    options.class_map = data_.validation_classes;
     options.stop = stop;
     const auto metrics = evaluate(dynamic_cast<vision::BackboneImpl&>(model), *data_.validation, classes_, options);
     return {.top1 = metrics.top1(), .top5 = metrics.top5(), .loss = metrics.loss()};

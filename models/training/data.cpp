@@ -8,6 +8,7 @@
 #include <datasets/mnist.h>
 #include <datasets/random.h>
 #include <datasets/subset.h>
+#include <models/class_match.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -32,7 +33,8 @@ RunData split(std::shared_ptr<const datasets::Dataset> all, double fraction, uin
   std::sort(order.begin(), middle);
   std::sort(middle, order.end());
   return {std::make_shared<datasets::Subset>(all, std::vector<int64_t>(middle, order.end())),
-          std::make_shared<datasets::Subset>(all, std::vector<int64_t>(order.begin(), middle))};
+          std::make_shared<datasets::Subset>(all, std::vector<int64_t>(order.begin(), middle)),
+          {}};
 }
 
 }  // namespace
@@ -53,31 +55,12 @@ RunData open_run_data(const DataSection& data, uint64_t seed) {
   auto train = open_dataset(data.kind, data.train, data.train_labels, data.classes);
   if (data.validation.empty()) return split(std::move(train), data.validation_fraction, seed);
   auto validation = open_dataset(data.kind, data.validation, data.validation_labels, data.classes);
-  if (train->class_names() != validation->class_names()) {
-    throw DataError("[train] \"" + data.train + "\" has " + std::to_string(train->class_names().size()) +
-                    " classes and \"" + data.validation + "\" has " + std::to_string(validation->class_names().size()) +
-                    ", or their names differ; both sets need the same classes; compare the class folders");
-  }
-  return {std::move(train), std::move(validation)};
-}
-
-std::vector<int64_t> match_classes(const datasets::Dataset& dataset, const std::vector<std::string>& model_labels,
-                                   int64_t num_classes) {
-  const auto& names = dataset.class_names();
-  std::vector<int64_t> result;
-  for (const auto& name : names) {
-    const auto found = std::find(model_labels.begin(), model_labels.end(), name);
-    if (found != model_labels.end()) result.push_back(found - model_labels.begin());
-  }
-  if (result.size() == names.size()) return result;
-  if (static_cast<int64_t>(names.size()) != num_classes) {
-    throw DataError("[eval] the set has " + std::to_string(names.size()) + " classes (\"" + names.front() +
-                    "\", ...) and the model has " + std::to_string(num_classes) +
-                    "; the same number, or class folders named like the model's labels; rename the folders");
-  }
-  result.resize(names.size());
-  std::iota(result.begin(), result.end(), 0);
-  return result;
+  ClassMatchOptions matching;
+  matching.where = "train";
+  matching.set = data.validation;
+  const auto& names = train->class_names();
+  auto match = match_classes(names, static_cast<int64_t>(names.size()), validation->class_names(), matching);
+  return {std::move(train), std::move(validation), std::move(match.model_class)};
 }
 
 }  // namespace retentive::models

@@ -12,10 +12,11 @@
 
 namespace retentive::models {
 
-/// The two sets of a run; both have the same classes.
+/// The two sets of a run.
 struct RunData {
   std::shared_ptr<const datasets::Dataset> train;
   std::shared_ptr<const datasets::Dataset> validation;
+  std::vector<int64_t> validation_classes = {};  ///< of each class of `validation`, that of `train`; empty = the same
 };
 
 /// Opens a labelled set: an idx3 file with its idx1 `labels` and `classes` (mnist), or a folder of class folders.
@@ -25,12 +26,8 @@ RETENTIVE_API std::shared_ptr<const datasets::Dataset> open_dataset(DataKind kin
                                                                     const std::vector<std::string>& classes = {});
 
 /// Opens both sets of a run; without a validation set, a part of the training set chosen by `seed` is kept for it.
-/// Throws DataError, also when the two sets have different classes or a part would be empty.
+/// Classes are matched by name. Throws DataError, also when the validation set has a class that the training set lacks
+/// or a part would be empty.
 RETENTIVE_API RunData open_run_data(const DataSection& data, uint64_t seed);
-
-/// For every class of `dataset`, the model's class: by name where all names are among `model_labels`, else by position.
-/// Throws DataError when neither is possible.
-RETENTIVE_API std::vector<int64_t> match_classes(const datasets::Dataset& dataset,
-                                                 const std::vector<std::string>& model_labels, int64_t num_classes);
 
 }  // namespace retentive::models

@@ -57,21 +57,30 @@ Architecture detector_of(const RunConfig& run, int64_t classes) {
   return result;
 }
 
+datasets::DecodeOptions decoding(const RunConfig& run) { return {.ignore_orientation = run.data.ignore_orientation}; }
+
+std::vector<std::optional<int64_t>> validation_ids(const datasets::CocoDataset& train,
+                                                   const datasets::CocoAnnotations& validation) {
+  ClassMatchOptions options;
+  options.where = "train";
+  const auto& names = train.class_names();
+  return match_categories(names, static_cast<int64_t>(names.size()), validation, options).ids;
+}
+
 class DetectionTask final : public TrainingTask {
  public:
   explicit DetectionTask(const RunConfig& run)
       : run_(run),
-        train_(run.data.train_labels, run.data.train, {.skip_empty = true}),
+        train_(run.data.train_labels, run.data.train, {.skip_empty = true, .decode = decoding(run)}),
         truth_(datasets::read_coco(run.data.validation_labels)),
-        validation_(truth_, run.data.validation),
+        validation_(truth_, run.data.validation, {.decode = decoding(run)}),
+        category_ids_(validation_ids(train_, truth_)),
         setup_(detector_of(run, static_cast<int64_t>(train_.class_names().size()))),
         model_(as_detector(build(setup_.config, static_cast<uint64_t>(run.run.seed)), "train")),
         loader_(train_, loader_options()) {
-    if (train_.class_names() != validation_.class_names()) {
-      throw DataError("[train] \"" + run.data.train_labels + "\" and \"" + run.data.validation_labels +
-                      "\" have different categories; both sets need the same ones");
+    if (!run.model.weights.empty()) {
+      notes_ = load_detector_weights(*model_, run.model.weights, train_.class_names());
     }
-    if (!run.model.weights.empty()) notes_ = load_detector_weights(*model_, run.model.weights);
     model_->set_grad_checkpointing(run.run.grad_checkpointing);
     model_->freeze_layers(run.model.frozen_layers);
     if (run.model.freeze_norms) model_->freeze_norms();
@@ -109,9 +118,11 @@ class DetectionTask final : public TrainingTask {
 
   Scores validate(torch::nn::Module& model, const std::atomic<bool>* stop) override {
     auto& detector = dynamic_cast<vision::DetectorImpl&>(model);
-    const auto results = detect_dataset(
-        detector, validation_,
-        {.preprocessing = setup_.preprocessing, .workers = run_.data.workers, .progress = {}, .stop = stop});
+    CocoCollector found(category_ids_);
+    detect_dataset(detector, validation_,
+                   {.preprocessing = setup_.preprocessing, .workers = run_.data.workers, .progress = {}, .stop = stop},
+                   found);
+    const auto& results = found.results();
     Scores scores;
     if (stop != nullptr && *stop) return scores;
     const auto boxes = datasets::evaluate_coco(truth_, results, datasets::CocoOverlap::bbox);
@@ -160,6 +171,7 @@ class DetectionTask final : public TrainingTask {
   datasets::CocoDataset train_;
   datasets::CocoAnnotations truth_;
   datasets::CocoDataset validation_;
+  std::vector<std::optional<int64_t>> category_ids_;  // of the validation set, for each class
   Architecture setup_;
   std::shared_ptr<vision::DetectorImpl> model_;
   datasets::DetectionLoader loader_;

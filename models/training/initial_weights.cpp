@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <models/checkpoint.h>
+#include <models/training/class_rows.h>
 #include <retention/base/error.h>
 
 namespace retentive::models {
@@ -25,13 +26,16 @@ std::string listed(const std::string& what, const std::vector<std::string>& name
 
 }  // namespace
 
-std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, const std::string& path) {
+std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, const std::string& path,
+                                               const std::vector<std::string>& classes) {
   auto checkpoint = read_checkpoint(path);
   const bool whole = std::any_of(checkpoint.tensors.begin(), checkpoint.tensors.end(),
                                  [](const NamedTensor& tensor) { return of_backbone(tensor.name); });
   if (!whole) {
     for (auto& tensor : checkpoint.tensors) tensor.name.insert(0, kBackbone);
   }
+  auto notes = checkpoint.warnings;
+  for (auto& note : match_class_rows(checkpoint, detector, classes)) notes.push_back(std::move(note));
   auto match = match_state(detector, checkpoint);
   const bool fits = !match.loaded.empty() && std::all_of(match.missing.begin(), match.missing.end(), may_be_missing) &&
                     std::none_of(match.reshaped.begin(), match.reshaped.end(),
@@ -44,7 +48,7 @@ std::vector<std::string> load_detector_weights(vision::DetectorImpl& detector, c
         match.diff());
   }
   load_state(detector, checkpoint, {.strict = false});
-  std::vector<std::string> fresh = match.missing, notes = checkpoint.warnings;
+  std::vector<std::string> fresh = match.missing;
   for (const auto& mismatch : match.reshaped) fresh.push_back(mismatch.name);
   if (!fresh.empty()) notes.push_back(listed("left fresh", fresh));
   if (!whole) {

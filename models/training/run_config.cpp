@@ -81,6 +81,8 @@ void refuse_detector_fields(const RunConfig& config) {
           "1 for models that are no detectors", "remove it, or use optimizer.layer_decay");
   require(config.detection_augment == datasets::DetectionAugment{}, "detection_augment is set",
           "it goes with data.kind \"coco\"", "remove it");
+  require(!config.data.ignore_orientation, "data.ignore_orientation is set", "it goes with data.kind \"coco\"",
+          "remove it");
 }
 
 void validate_coco(const RunConfig& config) {

@@ -57,6 +57,7 @@ struct DataSection {
   std::string validation_labels;
   double validation_fraction = 0;
   std::vector<std::string> classes;
+  bool ignore_orientation = false;
   int64_t workers = 2;
   std::string tokenizer;
   int64_t sequence_length = 512;
@@ -74,6 +75,8 @@ struct DataSection {
     f("validation_fraction", self.validation_fraction,
       "part of the training set kept for validation without a set; of text, the end of each file");
     f("classes", self.classes, "mnist: class names by label; empty = the digits 0 to 9");
+    f("ignore_orientation", self.ignore_orientation,
+      "coco: leave EXIF-turned images as they are stored, for annotations made so");
     f("workers", self.workers, "threads that read and augment images; 0 = the training thread does");
     f("tokenizer", self.tokenizer,
       "text: \"bytes\", a tokenizer.json or SentencePiece model; empty = that of the weights");

@@ -5,6 +5,7 @@
 #include <datasets/transforms.h>
 #include <models/checkpoint.h>
 #include <models/registry.h>
+#include <models/training/class_rows.h>
 #include <models/vit_keys.h>
 #include <retention/base/error.h>
 #include <vision/rmt.h>
@@ -36,11 +37,15 @@ void fit_classes(vision::RetinanetConfig&, int64_t) { refuse_detector(); }
 void fit_classes(vision::MaskRcnnConfig&, int64_t) { refuse_detector(); }
 
 // A classifier made for other classes starts fresh; anything else that does not fit means a wrong file.
-std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const std::string& path) {
-  const auto checkpoint = read_checkpoint(path);
+std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const std::string& path,
+                                              const std::vector<std::string>& classes) {
+  auto checkpoint = read_checkpoint(path);
+  auto notes = checkpoint.warnings;
+  for (auto& note : match_class_rows(checkpoint, model, classes)) notes.push_back(std::move(note));
   auto* vir = dynamic_cast<vision::VirImpl*>(&model);
   if (vir != nullptr && vir->config().mixer == MixerKind::retention && is_vit(checkpoint.tensors)) {
-    return start_from_vit(*vir, checkpoint);
+    for (auto& note : start_from_vit(*vir, checkpoint)) notes.push_back(std::move(note));
+    return notes;
   }
   const auto expected = match_state(model, checkpoint);
   const auto in_head = [&model](const std::string& name) { return model.layer_of(name) == model.num_layers() - 1; };
@@ -54,7 +59,7 @@ std::vector<std::string> load_initial_weights(vision::BackboneImpl& model, const
                           expected.diff());
   }
   load_state(model, checkpoint, {.strict = false});
-  return checkpoint.warnings;
+  return notes;
 }
 
 void set_form(vision::BackboneImpl& model, const ModelSection& section) {
@@ -90,14 +95,15 @@ void check_input(const Architecture& architecture) {
                     " channels; they must be equal; set preprocessing or in_channels of model.config");
 }
 
-RunModel build_run_model(const RunConfig& config, int64_t num_classes) {
+RunModel build_run_model(const RunConfig& config, const std::vector<std::string>& classes) {
+  const auto num_classes = static_cast<int64_t>(classes.size());
   auto architecture = architecture_of(config);
   std::visit([num_classes](auto& model) { fit_classes(model, num_classes); }, architecture.config);
   check_input(architecture);
   RunModel result{std::move(architecture.config), std::move(architecture.preprocessing), nullptr, {}};
   result.model = build_backbone(result.config, static_cast<uint64_t>(config.run.seed));
   set_form(*result.model, config.model);
-  if (!config.model.weights.empty()) result.notes = load_initial_weights(*result.model, config.model.weights);
+  if (!config.model.weights.empty()) result.notes = load_initial_weights(*result.model, config.model.weights, classes);
   return result;
 }
 

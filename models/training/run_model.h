@@ -33,10 +33,10 @@ struct RunModel {
   std::vector<std::string> notes;               ///< what of model.weights was left out or changed, see start_from_vit()
 };
 
-/// Builds it: registry row or inline configuration, num_classes from the data, weights of model.weights where given: of
-/// the same architecture, or of a ViT for a ViR.
+/// Builds it: registry row or inline configuration, one output for each of `classes`, weights of model.weights where
+/// given: of the same architecture, or of a ViT for a ViR, their classes matched by name.
 /// Throws ConfigError (unknown name, channels that do not fit the preprocessing), Unsupported (no classifier head),
 /// CheckpointError (weights that differ in more than the head).
-RETENTIVE_API RunModel build_run_model(const RunConfig& config, int64_t num_classes);
+RETENTIVE_API RunModel build_run_model(const RunConfig& config, const std::vector<std::string>& classes);
 
 }  // namespace retentive::models

@@ -52,6 +52,19 @@ TEST_CASE("eval coco: JSON with the numbers of pycocotools") {
   }
 }
 
+TEST_CASE("eval coco: boxes need no masks, ids may be texts, other categories are dropped with a count") {
+  const std::vector<double> expected = {0.70198, 0.752475, 0.752475, 0, 0.9, -1, 0.7, 0.7, 0.7, 0, 0.9, -1};
+  for (const std::string name : {"flat_bbox", "string_ids", "other_classes"}) {
+    const auto path = [&](const char* end) { return fixture_path("cases/coco/" + name + end); };
+    const auto result = retentive_program(
+        {"eval", "coco", "--type", "bbox", "--json", "--annotations", path(".gt.json"), "--results", path(".dt.json")});
+    INFO(name << result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(deviation(json::parse(result.out)["stats"].get<std::vector<double>>(), expected) < 1e-5);
+    CHECK((result.err.find("note: 1 result of classes that ") != std::string::npos) == (name == "other_classes"));
+  }
+}
+
 TEST_CASE("eval coco: twelve lines and a row for each class") {
   const Files files;
   const auto result = files.run({"--threads", "1"});

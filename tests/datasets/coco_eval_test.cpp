@@ -90,6 +90,38 @@ TEST_CASE("scores of a set worked out by hand", "[coco]") {
   CHECK(masks.stats[0] == Approx(0.5));
 }
 
+TEST_CASE("flat outlines, text ids and other categories score as in pycocotools", "[coco]") {
+  const std::array<double, 12> expected = {0.70198, 0.752475, 0.752475, 0, 0.9, -1, 0.7, 0.7, 0.7, 0, 0.9, -1};
+  for (const std::string name : {"flat_bbox", "string_ids", "other_classes"}) {
+    INFO(name);
+    const auto path = [&](const char* end) { return testing::fixture_path("cases/coco/" + name + end); };
+    const CocoReadOptions boxes{.masks = false};
+    const auto evaluation = evaluate_coco(read_coco(path(".gt.json"), boxes),
+                                          read_coco_results(path(".dt.json"), boxes), CocoOverlap::bbox);
+    CHECK(testing::deviation(evaluation.stats, expected) < 1e-5);
+    CHECK(evaluation.dropped == (name == "other_classes"));
+  }
+  CHECK_THAT(message_of<DataError>([] { read_coco(testing::fixture_path("cases/coco/flat_bbox.gt.json")); }),
+             Contains("annotations[0]") && Contains("segmentation"));
+}
+
+TEST_CASE("text ids stand in their order, and results of unknown categories never decide", "[coco]") {
+  // Equal scores rank in the order of the ids: "a" misses before "b" hits.
+  json truth = small_truth();
+  truth["images"][0]["id"] = truth["annotations"][0]["image_id"] = "b";
+  truth["images"][1]["id"] = truth["annotations"][1]["image_id"] = "a";
+  json results = {{{"image_id", "b"}, {"category_id", 9}, {"score", 0.5}, {"bbox", {10, 10, 20, 10}}},
+                  {{"image_id", "a"}, {"category_id", 9}, {"score", 0.5}, {"bbox", {1, 1, 9, 9}}}};
+  CHECK(evaluate_json(truth, results, CocoOverlap::bbox).stats[0] == Approx(0.5));
+  results.push_back({{"image_id", "a"}, {"category_id", 5}, {"score", 1}, {"bbox", {1, 1, 9, 9}}});
+  const auto more = evaluate_json(truth, results, CocoOverlap::bbox);
+  CHECK(more.stats[0] == Approx(0.5));
+  CHECK(more.dropped == 1);
+  CHECK(more.per_class.size() == 2);
+  truth["images"][0]["id"] = "a";
+  CHECK_THAT(message_of<DataError>([&] { read_json(truth); }), Contains("(id \"a\") has the id of entry 0"));
+}
+
 TEST_CASE("no results and empty sets have scores", "[coco]") {
   const CocoEval none = evaluate_json(small_truth(), json::array(), CocoOverlap::bbox);
   CHECK(none.stats == std::array<double, 12>{0, 0, 0, 0, -1, -1, 0, 0, 0, 0, -1, -1});
@@ -144,9 +176,11 @@ TEST_CASE("results that do not belong to the annotations are refused", "[coco]")
   wrong["image_id"] = 8;
   CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::bbox),
              Contains("result 0 (image_id 8) has image_id 8") && Contains("gt.json"));
-  wrong = good;
   wrong["category_id"] = 1;
-  CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::bbox), Contains("category_id 1, which the categories of"));
+  CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::bbox), Contains("has image_id 8"));
+  wrong = good;
+  wrong["image_id"] = "7";
+  CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::bbox), Contains("has image_id \"7\""));
   wrong = good;
   wrong["segmentation"] = {{"size", {4, 6}}, {"counts", {24}}};
   CHECK_THAT(refusal(small_truth(), wrong, CocoOverlap::segm),

@@ -130,6 +130,59 @@ TEST_CASE("a data set of images with clipped boxes", "[coco]") {
   CHECK_THROWS_AS(all.image_size(-1), InvalidArgument);
 }
 
+TEST_CASE("text ids and file names with backslashes are read, and ids written again", "[coco]") {
+  const TemporaryFolder folder;
+  json truth = coco_truth();
+  truth["images"][1]["id"] = "img_10";
+  truth["images"][1]["file_name"] = "sub\\deep\\a.png";
+  for (auto& annotation : truth["annotations"]) {
+    if (annotation["image_id"] == 10) annotation["image_id"] = "img_10";
+  }
+  const CocoAnnotations set = read_coco_json(truth);
+  CHECK(set.images[1].id == ImageId("img_10"));
+  CHECK(set.images[1].file_name == "sub/deep/a.png");
+  CHECK(set.annotations[1].image == 1);
+  std::filesystem::create_directories(folder / "sub/deep");
+  write_image(folder / "sub/deep/a.png", testing::noise_image(4, 5, 3, 1));
+  const CocoDataset images(set, folder.path());
+  CHECK(images.get(1).image_id == ImageId("img_10"));
+  write_coco(folder / "out.json", set);
+  CHECK(read_coco(folder / "out.json").images[1].id == ImageId("img_10"));
+  write_coco_results(folder / "dt.json",
+                     std::vector<CocoResult>{{ImageId("img_10"), 7, 0.5, CocoBox{1, 1, 2, 2}, {}, {}}});
+  CHECK(json::parse(std::ifstream(folder / "dt.json"))[0]["image_id"] == "img_10");
+  truth["annotations"][0]["image_id"] = "20";  // not the number
+  CHECK_THAT(message_of<DataError>([&] { read_coco_json(truth); }), Contains("image_id \"20\""));
+}
+
+TEST_CASE("a byte order mark before the annotations is no fault", "[coco]") {
+  const TemporaryFolder folder;
+  write_text(folder / "gt.json", "\xEF\xBB\xBF" + coco_truth().dump());
+  CHECK(read_coco(folder / "gt.json").images.size() == 3);
+}
+
+TEST_CASE("annotations of an EXIF-turned image as it is stored name the flag", "[coco]") {
+  const TemporaryFolder folder;
+  const auto upright = decode_image(testing::image_fixture("exif_6.jpg"));
+  std::filesystem::copy_file(testing::image_fixture("exif_6.jpg"), folder / "b.png");
+  json truth = coco_truth();
+  const auto annotate = [&](int64_t height, int64_t width) {
+    truth["images"][0]["height"] = height;
+    truth["images"][0]["width"] = width;
+    return read_coco_json(truth);
+  };
+  REQUIRE(upright.height != upright.width);
+  const auto stored = annotate(upright.width, upright.height), turned = annotate(upright.height, upright.width);
+  const auto open = [&](const CocoAnnotations& set, bool ignore) {
+    return CocoDataset(set, folder.path(), {.decode = {.ignore_orientation = ignore}});
+  };
+  CHECK(open(turned, false).get(0).image.pixels == upright.pixels);
+  CHECK(open(stored, true).get(0).image.height == upright.width);
+  CHECK_THAT(message_of<DataError>([&] { open(stored, false).get(0); }),
+             Contains("EXIF") && Contains("give --ignore-orientation"));
+  CHECK_THAT(message_of<DataError>([&] { open(turned, true).get(0); }), Contains("do without --ignore-orientation"));
+}
+
 TEST_CASE("images without objects or too small can be left out", "[coco]") {
   const CocoDataset busy(read_coco_json(coco_truth()), "", {.skip_empty = true});
   CHECK(busy.size() == 2);

@@ -89,10 +89,11 @@ TEST_CASE("a batch holds images of one aspect, each image once an epoch", "[data
       const auto wide = [](const DetectionItem& item) { return item.original_width > item.original_height; };
       for (const DetectionItem& item : batch.items) {
         CHECK(wide(item) == wide(batch.items[0]));
-        CHECK(item.name == std::to_string(item.image_id - 100));
-        CHECK(item.labels == std::vector<int64_t>{item.image_id - 100});
-        CHECK(set.image_size(item.image_id - 100) == std::array{item.original_height, item.original_width});
-        ids.push_back(item.image_id);
+        const auto id = item.image_id.number();
+        CHECK(item.name == std::to_string(id - 100));
+        CHECK(item.labels == std::vector<int64_t>{id - 100});
+        CHECK(set.image_size(id - 100) == std::array{item.original_height, item.original_width});
+        ids.push_back(id);
       }
     }
     orders.insert(ids);

@@ -172,6 +172,11 @@ TEST_CASE("label sets and label files") {
   const testing::TemporaryFolder folder;
   const auto path = folder.write("labels.txt", "cat\r\ndog\n\n");
   CHECK(read_labels(path) == std::vector<std::string>{"cat", "dog"});
+  const auto marked = read_labels(source_dir() + "/tests/fixtures/cases/other/labels_bom.txt");
+  REQUIRE(marked.size() == 10);
+  CHECK(marked[0] == "zero");
+  CHECK(marked[9] == "nine");
+  CHECK(read_config_text(folder.write("marked.json", "\xEF\xBB\xBF{}")) == "{}");
   CHECK_THAT(message_of<DataError>([&] { read_labels(folder.write("gap.txt", "a\n\nb\n")); }), Contains("line 2"));
   CHECK_THAT(message_of<DataError>([&] { read_labels(folder.write("bad.txt", "a\n\xff\n")); }), Contains("UTF-8"));
   CHECK_THAT(message_of<DataError>([&] { read_labels(folder.write("none.txt", "")); }), Contains("no class names"));

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include <datasets/image_io.h>
 #include <training/synthetic.h>
 
 #include <models/training/data.h>
@@ -196,13 +197,20 @@ TEST_CASE("a part of the training set is kept for validation", "[run_data]") {
   CHECK_THROWS_AS(open_run_data(data, 3), DataError);
 }
 
-TEST_CASE("classes are matched by name, else by position", "[run_data]") {
+TEST_CASE("the classes of a validation set are matched by name", "[run_data]") {
   const TemporaryFolder folder;
-  const auto config = synthetic_run(folder);
-  const auto set = open_dataset(DataKind::mnist, config.data.train, config.data.train_labels, config.data.classes);
-  CHECK(match_classes(*set, {"block", "x", "horizontal", "vertical"}, 4) == std::vector<int64_t>{2, 3, 0});
-  CHECK(match_classes(*set, {}, 3) == std::vector<int64_t>{0, 1, 2});
-  CHECK_THROWS_WITH(match_classes(*set, {"a", "b"}, 2), Contains("3 classes") && Contains("2"));
+  datasets::Rng rng(3);
+  const auto add = [&](const std::string& name) {
+    std::filesystem::create_directories(folder / name);
+    datasets::write_image(folder / (name + "/1.png"), testing::synthetic_image(0, rng));
+  };
+  for (const char* name : {"train/ant", "train/bee", "train/cat", "val/bee", "val/cat"}) add(name);
+  DataSection data;
+  data.train = folder / "train";
+  data.validation = folder / "val";
+  CHECK(open_run_data(data, 3).validation_classes == std::vector<int64_t>{1, 2});
+  add("val/beee");
+  CHECK_THROWS_WITH(open_run_data(data, 3), Contains("\"beee\" (nearest: \"") && Contains("by name"));
 }
 
 }  // namespace retentive::models
