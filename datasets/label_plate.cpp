@@ -22,18 +22,29 @@ std::string printable(const std::string& text) {
   return ascii;
 }
 
-/// Drawn several times larger and averaged: the font's strokes alone are too coarse at a few pixels.
+/// How a text of capitals of `height` pixels is drawn: `zoom` times larger, then averaged, for the font's strokes alone
+/// are too coarse at a few pixels.
+struct Lettering {
+  Lettering(const std::string& text, int height) : zoom(height < 24 ? 6 : 2), margin(height < 10 ? 1 : height / 3) {
+    scale = height * zoom / kCapital;
+    stroke = std::max(1, static_cast<int>(std::lround(height * zoom * 0.15)));
+    int descent = 0;
+    const int width = cv::getTextSize(text, kFont, scale, stroke, &descent).width;
+    const int below = height / 3;  // room of letters such as g
+    plate = {(width + zoom - 1) / zoom + 2 * margin, height + below + 2 * margin};
+  }
+
+  int zoom, margin, stroke = 1;
+  double scale = 1;
+  cv::Size plate;
+};
+
 cv::Mat render(const std::string& text, int height) {
-  const int zoom = height < 24 ? 6 : 2;
-  const double scale = height * zoom / kCapital;
-  const int stroke = std::max(1, static_cast<int>(std::lround(height * zoom * 0.15)));
-  int descent = 0;
-  const cv::Size size = cv::getTextSize(text, kFont, scale, stroke, &descent);
-  const int margin = height < 10 ? 1 : height / 3;
-  const int width = (size.width + zoom - 1) / zoom + 2 * margin;
-  const int below = height / 3;  // room of letters such as g
-  cv::Mat large = cv::Mat::zeros((height + below + 2 * margin) * zoom, width * zoom, CV_8UC1);
-  cv::putText(large, text, {margin * zoom, (margin + height) * zoom}, kFont, scale, 255, stroke, cv::LINE_AA);
+  const Lettering letters(text, height);
+  const int zoom = letters.zoom;
+  cv::Mat large = cv::Mat::zeros(letters.plate.height * zoom, letters.plate.width * zoom, CV_8UC1);
+  cv::putText(large, text, {letters.margin * zoom, (letters.margin + height) * zoom}, kFont, letters.scale, 255,
+              letters.stroke, cv::LINE_AA);
   cv::Mat text_mask;
   cv::resize(large, text_mask, {}, 1.0 / zoom, 1.0 / zoom, cv::INTER_AREA);
   return text_mask;
@@ -53,22 +64,26 @@ bool takes_black(const std::array<uint8_t, 3>& colour) {
 }  // namespace
 
 LabelPlate make_plate(const std::string& name, const std::string& score, int height, cv::Size image) {
-  std::string title = printable(name);
+  // A letter takes a pixel at least: what is longer than the image is wide never fits.
+  std::string title = printable(name.substr(0, 4 * static_cast<size_t>(image.width)));
+  title.resize(std::min(title.size(), static_cast<size_t>(image.width)));
   const std::string whole = title.empty() || score.empty() ? title + score : title + " " + score;
   if (whole.empty()) return {};
-  const auto fits = [&](const cv::Mat& text) { return text.cols <= image.width && text.rows * 2 <= image.height; };
+  const auto fits = [&](const std::string& text) {
+    const cv::Size plate = Lettering(text, height).plate;
+    return plate.width <= image.width && plate.height * 2 <= image.height;
+  };
   const int smallest = std::min(height, kSmallest);
-  while (true) {
-    cv::Mat text = render(whole, height);
-    if (fits(text)) return {text, {}};
-    if (height == smallest) break;
-    height = std::max(smallest, height * 3 / 4);
+  while (!fits(whole) && height > smallest) height = std::max(smallest, height * 3 / 4);
+  if (fits(whole)) return {render(whole, height), {}};
+  if (!title.empty() && fits(title)) return {render(title, height), {}};
+  size_t least = 0, most = title.size();  // letters before the ellipsis: `least` fit, `most` do not
+  while (most - least > 1) {
+    const size_t letters = (least + most) / 2;
+    (fits(title.substr(0, letters) + "...") ? least : most) = letters;
   }
-  for (; title.size() >= 2; title.pop_back()) {
-    cv::Mat text = render(title, smallest);
-    if (fits(text)) return {text, {}};
-  }
-  return {};
+  if (least == 0) return {};
+  return {render(title.substr(0, least) + "...", height), {}};
 }
 
 void place_plate(LabelPlate& plate, const cv::Rect& box, cv::Size image, const std::vector<LabelPlate>& placed) {

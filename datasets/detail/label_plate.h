@@ -15,7 +15,7 @@ struct LabelPlate {
 };
 
 /// A plate with `name` and `score` (either may be empty) in capitals of `height` pixels, that fits into `image`:
-/// letters shrink to seven pixels, then the score goes, then the end of the name.
+/// letters shrink to seven pixels, then the score goes, then an ellipsis takes the end of the name.
 LabelPlate make_plate(const std::string& name, const std::string& score, int height, cv::Size image);
 
 /// Puts the plate at the edge of the box where it covers least of the plates `placed` before.

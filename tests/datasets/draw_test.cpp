@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -163,6 +164,19 @@ TEST_CASE("tiny and grey images, unknown and foreign labels", "[datasets][draw]"
   CHECK(foreign.pixels == draw_detections(image, first, {"caf??"}).pixels);
   CHECK(foreign.pixels != draw_detections(image, first, {"caf"}).pixels);
   CHECK(draw_detections(noise_image(9, 9, 1, 1), {}, {}).pixels == to_rgb(noise_image(9, 9, 1, 1)).pixels);
+}
+
+TEST_CASE("a name of any length is cut to the width of the image", "[datasets][draw]") {
+  const Image image = grey_image(480, 640);
+  const std::vector<Detection> one{{{10, 200, 90, 300}, 0, 0.5, {}}};
+  const auto drawn_with = [&](size_t letters) {
+    return draw_detections(image, one, {std::string(letters, 'm')}).pixels;
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const auto long_name = drawn_with(20'000);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+  CHECK(long_name != drawn_with(1));
+  CHECK(long_name == drawn_with(2'000));
 }
 
 TEST_CASE("colours of classes differ", "[datasets][draw]") {

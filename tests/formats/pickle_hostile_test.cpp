@@ -47,7 +47,7 @@ TEST_CASE("names outside the allow-list are refused exactly as written", "[forma
                                                                {"pickle", "loads"},
                                                                {"operator", "attrgetter"},
                                                                {"builtins", "__import__"},
-                                                               {"torch", "ComplexFloatStorage"},
+                                                               {"torch", "_UnknownStorage"},
                                                                {"argparse", "Namespace.__init__"},
                                                                {"torch", "Size.__class__"}};
   for (const auto& [module, name] : names) {
@@ -63,6 +63,11 @@ TEST_CASE("names outside the allow-list are refused exactly as written", "[forma
 TEST_CASE("allowed names take only what torch.save gives them", "[formats]") {
   check_refused("ctorch\nFloatStorage\n)R", "torch.FloatStorage is called");
   check_refused("ctorch\nfloat32\n)R", "torch.float32 is called");
+  check_refused("ctorch\nComplexFloatStorage\n)R", "torch.ComplexFloatStorage is called");
+  check_refused("ctorch\nuint16\n)R", "torch.uint16 is called");
+  check_refused("ctorch._utils\n_rebuild_meta_tensor_no_storage\n)R", "has 0 arguments, not 4");
+  check_refused("ctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat32\n(J\xff\xff\xff\xfft(K\x01t\x89tR",
+                "has -1 where an integer from 0 up belongs");
   check_refused("cbuiltins\nint\n" + pickle_text("1") + "\x85R", "builtins.int is called");
   check_refused("K\x01)R", "a int is called with a tuple");
   check_refused("ccollections\nOrderedDict\n]R", "a global is called with a list");

@@ -44,7 +44,7 @@ TEST_CASE("the model's files say which tokens end a text", "[convert]") {
       {"", "", R"({"eos_token": {"__type": "AddedToken", "content": "<end2>", "lstrip": false}})", "", {3}},
       {"", "", R"({"eos_token": null})", R"({"eos_token": {"content": "<end2>"}})", {3}},
       {"", "", "", R"({"eos_token": ["</s>", "<end2>"]})", {2, 3}},
-      {"99", "", R"({"eos_token": "<end2>"})", "", {3}},   // a warning, and the next file
+      {"99", "", R"({"eos_token": "<end2>"})", "", {3}},    // a warning, and the next file
       {"-1", R"({"eos_token_id": [40, 3]})", "", "", {3}},  // a warning
       {"", "", R"({"eos_token": "<nowhere>"})", "", {}},    // a warning, and the tokenizer decides
       {"", "", "", "", {}},

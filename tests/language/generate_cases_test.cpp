@@ -25,8 +25,8 @@ Json last_line(const ProcessResult& run) {
 
 /// What `generate` makes of a case, greedily.
 Json generated(const std::string& weights, const std::vector<std::string>& more = {}, const char* prompt = "a") {
-  std::vector<std::string> all = {"generate", "--weights",     weights, "--prompt", prompt, "-n",
-                                  "12",       "--temperature", "0",     "--json"};
+  std::vector<std::string> all = {"generate", "--weights", weights,         "--prompt", prompt,
+                                  "-n",       "12",        "--temperature", "0",        "--json"};
   all.insert(all.end(), more.begin(), more.end());
   return last_line(retentive_program(all));
 }
@@ -70,8 +70,8 @@ TEST_CASE("text ends where the model's own files say", "[cli]") {
       CHECK(done["text"] == "bc");
       CHECK(done["finish_reason"] == "eos");
       CHECK(done["new_tokens"] == 3);
-      const auto beams = last_line(
-          retentive_program({"generate", "--weights", file, "--prompt", "a", "--num-beams", "2", "-n", "12", "--json"}));
+      const auto beams = last_line(retentive_program(
+          {"generate", "--weights", file, "--prompt", "a", "--num-beams", "2", "-n", "12", "--json"}));
       CHECK(beams["text"] == "bc");
       CHECK(beams["finish_reason"] == "eos");
       CHECK(generated(file, {"--ignore-eos"})["new_tokens"] == 12);
@@ -107,8 +107,8 @@ TEST_CASE("-n 0 reads a prompt into a state", "[cli]") {
   const TemporaryFolder folder;
   const auto weights = case_path("eos_config_only"), state = folder / "s.state";
   for (const std::string prompt : {"a", "xyza"}) {
-    const auto read = retentive_program({"generate", "--weights", weights, "--prompt", prompt, "-n", "0", "--save-state",
-                                         state, "--json"});
+    const auto read = retentive_program(
+        {"generate", "--weights", weights, "--prompt", prompt, "-n", "0", "--save-state", state, "--json"});
     CHECK(last_line(read)["new_tokens"] == 0);
     CHECK(last_line(read)["text"] == "");
     const auto rest = last_line(retentive_program(
@@ -137,8 +137,9 @@ TEST_CASE("what cannot be read is named with the way out", "[cli]") {
              Contains("no.state") && Contains("--save-state"));
   for (const std::string seed : {"18446744073709551616", "99999999999999999999", "-1", "1.5", "x"}) {
     CHECK_THAT(error({"generate", "--prompt", "a", "--seed", seed}, 2), Contains(seed) && Contains("2^64 - 1"));
-    CHECK_THAT(error({"forward", "--model", "test_rmt", "--random-weights", seed, "--inputs", "i", "--outputs", "o"}, 2),
-               Contains(seed) && Contains("2^64 - 1"));
+    CHECK_THAT(
+        error({"forward", "--model", "test_rmt", "--random-weights", seed, "--inputs", "i", "--outputs", "o"}, 2),
+        Contains(seed) && Contains("2^64 - 1"));
   }
   CHECK(generated(weights, {"--seed", "18446744073709551615"})["text"] == "bc");
   CHECK_THAT(error({"generate", "--prompt", "a", "--tokenizer", "bytes"}), Contains("leave --tokenizer out"));
