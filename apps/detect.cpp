@@ -89,13 +89,22 @@ constexpr const char* kVideoEnding = ".avi";
 std::string camera_name(int number) { return "camera " + std::to_string(number); }
 
 Inputs find_inputs(const Flags& flags) {
+  const auto wanted = [&](const fs::path& path) {
+    return datasets::has_image_extension(path) || (flags.coco.empty() && datasets::has_video_extension(path));
+  };
   Inputs inputs;
-  std::vector<std::string> images;
-  for (const auto& path : flags.paths) (datasets::has_video_extension(path) ? inputs.videos : images).push_back(path);
+  if (!flags.paths.empty()) {
+    for (auto& found : find_images(flags.paths, std::cin, wanted)) {
+      if (datasets::has_video_extension(found.path)) {
+        inputs.videos.push_back(found.path.string());
+      } else {
+        inputs.images.push_back(std::move(found));
+      }
+    }
+  }
   if (!flags.coco.empty() && (flags.camera || !inputs.videos.empty())) {
     throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
   }
-  if (!images.empty()) inputs.images = find_images(images, std::cin);
   return inputs;
 }
 

@@ -12,6 +12,7 @@ namespace retentive::apps {
 namespace {
 
 namespace fs = std::filesystem;
+using datasets::PathFilter;
 using Found = std::vector<FoundImage>;
 
 bool is_folder(const fs::path& path) {
@@ -25,13 +26,13 @@ bool is_pattern(const std::string& argument) {
   return argument.find_first_of("*?[") != std::string::npos && !fs::exists(argument, ignored);
 }
 
-void add_path(const fs::path& path, Found& found) {
+void add_path(const fs::path& path, const PathFilter& wanted, Found& found) {
   if (datasets::is_rubbish(path)) {
     std::cerr << "note: passed over " << path.string() << ", which is no image\n";
   } else if (!is_folder(path)) {
     found.push_back({path, {}});
   } else {
-    const auto images = datasets::list_images(path);
+    const auto images = datasets::list_files(path, wanted);
     if (images.empty()) std::cerr << "note: no images in the folder " << path.string() << "\n";
     for (const auto& image : images) found.push_back({image, path});
   }
@@ -47,37 +48,38 @@ bool matched_rubbish(const fs::path& match, const fs::path& pattern) {
   return false;
 }
 
-void add_matches(const std::string& pattern, Found& found) {
+void add_matches(const std::string& pattern, const PathFilter& wanted, Found& found) {
   glob_t matches{};
   const int code = glob(pattern.c_str(), 0, nullptr, &matches);
   const std::vector<fs::path> paths(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
   globfree(&matches);
   if (code != 0) std::cerr << "note: nothing matches the pattern " << pattern << "\n";
   for (const auto& path : paths) {
-    if (!matched_rubbish(path, pattern)) add_path(path, found);
+    if (!matched_rubbish(path, pattern)) add_path(path, wanted, found);
   }
 }
 
-void add_list(std::istream& list, Found& found) {
+void add_list(std::istream& list, const PathFilter& wanted, Found& found) {
   bool first = true;
   for (std::string line; std::getline(list, line); first = false) {
     if (line.ends_with('\r')) line.pop_back();
     const fs::path path = first ? without_byte_order_mark(line) : line;
-    if (!path.empty()) add_path(path, found);
+    if (!path.empty()) add_path(path, wanted, found);
   }
 }
 
 }  // namespace
 
-std::vector<FoundImage> find_images(const std::vector<std::string>& arguments, std::istream& list) {
+std::vector<FoundImage> find_images(const std::vector<std::string>& arguments, std::istream& list,
+                                    const PathFilter& wanted) {
   Found found;
   for (const auto& argument : arguments) {
     if (argument == "-") {
-      add_list(list, found);
+      add_list(list, wanted, found);
     } else if (is_pattern(argument)) {
-      add_matches(argument, found);
+      add_matches(argument, wanted, found);
     } else {
-      add_path(argument, found);
+      add_path(argument, wanted, found);
     }
   }
   if (!found.empty()) return found;

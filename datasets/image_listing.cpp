@@ -66,10 +66,10 @@ std::set<Identity> holders(const fs::path& folder) {
   return found;
 }
 
-/// Collects the images of a tree: first what is really there, then what links lead to and was not seen yet.
+/// Collects the wanted files of a tree: first what is really there, then what links lead to and was not seen yet.
 class Walk {
  public:
-  explicit Walk(std::set<Identity> seen) : seen_(std::move(seen)) {}
+  Walk(std::set<Identity> seen, const PathFilter& wanted) : seen_(std::move(seen)), wanted_(wanted) {}
 
   std::vector<fs::path> run(const fs::path& start) && {
     enter(start);
@@ -91,13 +91,14 @@ class Walk {
         } else if (seen_.insert(identity(entry.path())).second) {
           enter(entry.path());
         }
-      } else if (has_image_extension(entry.path()) && entry.is_regular_file(broken)) {
+      } else if (wanted_(entry.path()) && entry.is_regular_file(broken)) {
         found_.push_back(entry.path());
       }
     }
   }
 
   std::set<Identity> seen_;
+  const PathFilter& wanted_;
   std::set<fs::path> links_;
   std::vector<fs::path> found_;
 };
@@ -154,16 +155,19 @@ std::vector<fs::path> list_folders(const fs::path& root) {
   return folders;
 }
 
-std::vector<fs::path> list_images(const fs::path& folder) {
+std::vector<fs::path> list_images(const fs::path& folder) { return list_files(folder, has_image_extension); }
+
+std::vector<fs::path> list_files(const fs::path& folder, const PathFilter& wanted) {
   require_folder(folder);
-  return Walk(holders(folder)).run(folder);
+  return Walk(holders(folder), wanted).run(folder);
 }
 
 std::vector<std::vector<fs::path>> list_images_by_folder(const std::vector<fs::path>& folders, const fs::path& root) {
   auto seen = holders(root);
   for (const auto& folder : folders) seen.merge(holders(folder));
+  const PathFilter wanted = has_image_extension;
   std::vector<std::vector<fs::path>> lists;
-  for (const auto& folder : folders) lists.push_back(Walk(seen).run(folder));
+  for (const auto& folder : folders) lists.push_back(Walk(seen, wanted).run(folder));
   return lists;
 }
 

@@ -1,14 +1,17 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include <retention/base/export.h>
 
 namespace retentive::datasets {
 
-/// True for the extensions that are taken for images, in any case: .jpg .jpeg .png .webp .bmp .tif .tiff .pgm .ppm
-/// .pnm.
+using PathFilter = std::function<bool(const std::filesystem::path&)>;
+
+/// True for the extensions that are taken for images, in any case: .jpg .jpeg .png .webp .gif .bmp .tif .tiff .pbm .pgm
+/// .ppm .pnm.
 RETENTIVE_API bool has_image_extension(const std::filesystem::path& path);
 
 /// True for what systems and programs leave beside images, by the last part of the path: .DS_Store, ._*, __MACOSX,
@@ -24,6 +27,10 @@ RETENTIVE_API std::vector<std::filesystem::path> list_folders(const std::filesys
 /// to folders are followed; each folder counts once, under its own name where it has one below `folder`, and those that
 /// hold `folder` never. Throws DataError when a folder cannot be read.
 RETENTIVE_API std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
+
+/// Likewise all files whose path is `wanted`.
+RETENTIVE_API std::vector<std::filesystem::path> list_files(const std::filesystem::path& folder,
+                                                            const PathFilter& wanted);
 
 /// The same for each folder in list_folders(root); a link into another of these folders, or back to `root`, is not
 /// followed.
