@@ -21,10 +21,6 @@ models::ClassMatchOptions class_match_options(const std::string& where, const st
   return options;
 }
 
-void print_notes(const std::vector<std::string>& notes) {
-  for (const auto& note : notes) std::cerr << "note: " << note << "\n";
-}
-
 void note_dropped(int64_t count, const std::string& annotations) {
   if (count == 0) return;
   std::cerr << "note: " << count << (count == 1 ? " result" : " results") << " of classes that " << annotations

@@ -14,9 +14,6 @@ CLI::Option* add_class_map(CLI::App& app, std::string& file);
 models::ClassMatchOptions class_match_options(const std::string& where, const std::string& set,
                                               const std::string& class_map);
 
-/// Prints notes on stderr.
-void print_notes(const std::vector<std::string>& notes);
-
 /// Says on stderr how many results were dropped because `annotations` lack their classes; nothing for none.
 void note_dropped(int64_t count, const std::string& annotations);
 

@@ -6,6 +6,7 @@
 
 #include <apps/class_map.h>
 #include <apps/coco_images.h>
+#include <apps/notes.h>
 #include <retention/base/error.h>
 
 namespace retentive::apps {

@@ -9,6 +9,7 @@
 #include <apps/command.h>
 #include <apps/eval_coco.h>
 #include <apps/eval_detect.h>
+#include <apps/notes.h>
 #include <apps/progress.h>
 #include <datasets/subset.h>
 #include <models/checkpoint.h>

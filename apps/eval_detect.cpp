@@ -6,6 +6,7 @@
 #include <apps/class_map.h>
 #include <apps/eval_coco.h>
 #include <apps/eval_detect.h>
+#include <apps/notes.h>
 #include <apps/progress.h>
 #include <datasets/image_folder.h>
 #include <models/checkpoint.h>

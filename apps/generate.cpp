@@ -8,6 +8,7 @@
 
 #include <apps/command.h>
 #include <apps/interrupt.h>
+#include <apps/notes.h>
 #include <apps/seed.h>
 #include <apps/text_input.h>
 #include <models/model_folder.h>

@@ -6,7 +6,6 @@
 #include <iostream>
 #include <memory>
 #include <new>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,7 @@
 
 #include <apps/command.h>
 #include <apps/interrupt.h>
-#include <datasets/notes.h>
+#include <apps/notes.h>
 #include <models/nearest.h>
 #include <models/version.h>
 #include <retention/base/error.h>
@@ -103,15 +102,6 @@ int run_action(const Action& action) {
   }
 }
 
-/// Notes on files go to stderr, each once; of a training set only the first file of each kind, for there may be many.
-void print_notes(bool once_per_kind) {
-  datasets::set_note_sink(
-      [once_per_kind, said = std::set<std::string>()](const std::string& file, const std::string& note) mutable {
-        if (!said.insert(once_per_kind ? note : file + "\n" + note).second) return;
-        std::cerr << "note: " << file << " " << note << (once_per_kind ? " (others like it are not named)\n" : "\n");
-      });
-}
-
 int run(int argc, char** argv) {
   CLI::App root{"Retention backbones on ordinary CPUs", "retentive"};
   root.set_version_flag("--version", "retentive " + std::string(version()));
@@ -130,7 +120,7 @@ int run(int argc, char** argv) {
   }
   for (const auto& [app, action] : actions) {
     if (!app->parsed()) continue;
-    print_notes(app->get_name() == "train");
+    print_file_notes(app->get_name() == "train");
     return run_action(action);
   }
   return kUsage;

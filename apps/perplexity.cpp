@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <apps/command.h>
+#include <apps/notes.h>
 #include <apps/progress.h>
 #include <apps/text_input.h>
 #include <models/generation/perplexity.h>

@@ -27,8 +27,4 @@ std::string read_text_input(const std::string& path, const std::string& where) {
   return text;
 }
 
-void print_notes(const std::vector<std::string>& notes) {
-  for (const auto& note : notes) std::cerr << "note: " << note << "\n";
-}
-
 }  // namespace retentive::apps

@@ -11,7 +11,4 @@ std::string read_standard_input();
 /// A whole text file, or standard input for "-". `where` names the subcommand. Throws DataError.
 std::string read_text_input(const std::string& path, const std::string& where);
 
-/// What was noticed while a model was loaded, on standard error.
-void print_notes(const std::vector<std::string>& notes);
-
 }  // namespace retentive::apps
