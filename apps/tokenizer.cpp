@@ -64,7 +64,7 @@ void print_row(const std::string& title, const std::string& text) { std::cout <<
 
 int train(const TrainFlags& flags) {
   RunFiles("tokenizer train").read_all(flags.files).write("--output", flags.output).check();
-  if (!flags.force && std::filesystem::is_regular_file(flags.output)) {
+  if (!flags.force && replaces_file(flags.output)) {
     throw InvalidArgument("[tokenizer train] " + flags.output + " exists; give another --output, or --force");
   }
   std::unique_ptr<models::BpeTokenizer> tokenizer;

@@ -9,13 +9,14 @@
 #include <models/tensor_io.h>
 #include <models/upstream_keys.h>
 #include <retention/base/error.h>
+#include <retention/base/output_target.h>
 
 namespace retentive::models {
 namespace {
 
 void check_paths(const std::filesystem::path& in, const std::filesystem::path& out, bool overwrite) {
+  if (!replaces_file(out)) return;
   std::error_code error;
-  if (!std::filesystem::is_regular_file(out, error)) return;  // a pipe or device loses nothing
   if (std::filesystem::equivalent(in, out, error)) {
     throw InvalidArgument("[convert] " + out.string() + " is the input itself; give another output path");
   }

@@ -33,10 +33,6 @@ OutputTarget::Kind kind_of(mode_t mode) {
   return S_ISREG(mode) ? OutputTarget::Kind::file : OutputTarget::Kind::device;
 }
 
-FileId id_of(const struct stat& status, std::string name = {}) {
-  return {static_cast<uint64_t>(status.st_dev), static_cast<uint64_t>(status.st_ino), std::move(name)};
-}
-
 }  // namespace
 
 fs::path OutputTarget::folder() const { return folder_of(path); }
@@ -61,19 +57,22 @@ OutputTarget output_target(const fs::path& path) {
   return target;
 }
 
+bool replaces_file(const fs::path& path) {
+  const OutputTarget target = output_target(path);
+  return target.exists && target.kind == OutputTarget::Kind::file;
+}
+
 std::optional<FileId> file_id(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return id_of(status);
+  return FileId{static_cast<uint64_t>(status.st_dev), static_cast<uint64_t>(status.st_ino), {}};
 }
 
 std::optional<FileId> output_id(const fs::path& path) {
   const OutputTarget target = output_target(path);
   if (target.kind != OutputTarget::Kind::file) return std::nullopt;
   if (target.exists) return file_id(target.path);
-  struct stat status {};
-  if (::stat(target.folder().c_str(), &status) == 0) return id_of(status, target.path.filename().string());
-  std::error_code error;  // the folder is still to be made
+  std::error_code error;
   return FileId{0, 0, fs::weakly_canonical(fs::absolute(target.path, error), error).string()};
 }
 

@@ -32,11 +32,15 @@ struct RETENTIVE_API OutputTarget {
 /// Follows links, also one whose target is missing, and descriptors of this program (/dev/stdout, /dev/fd/N).
 RETENTIVE_API OutputTarget output_target(const std::filesystem::path& path);
 
-/// What makes two names one file: device and inode, or of a file that is still missing its folder's and its name.
+/// Whether writing to `path` loses a regular file; a descriptor of this program, a pipe or a device loses nothing.
+RETENTIVE_API bool replaces_file(const std::filesystem::path& path);
+
+/// What makes two names one file: device and inode, or of a file that is still missing its path without links, which
+/// stays the same when its folder is made.
 struct FileId {
   uint64_t device = 0;
   uint64_t inode = 0;
-  std::string name;
+  std::string missing;
 
   auto operator<=>(const FileId&) const = default;
 };
