@@ -45,7 +45,7 @@ std::vector<uint8_t> raw_profile(const std::string& text) {
   std::istringstream lines(text);
   std::string name, digits, part;
   size_t size = 0;
-  if (!(lines >> name >> size)) return {};
+  if (!std::getline(lines >> std::ws, name) || !(lines >> size)) return {};
   while (lines >> part) digits += part;
   if (digits.size() / 2 < size || size == 0) return {};
   std::vector<uint8_t> bytes;

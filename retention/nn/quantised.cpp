@@ -45,7 +45,8 @@ retention::QuantizedRows quantised_rows(const torch::Tensor& x) {
 }
 
 torch::Tensor dequantise(const torch::Tensor& x) {
-  const auto scales = torch::from_blob(quantised_rows(x).scales, {x.numel() / x.size(-1), 1}, at::kFloat);
+  const auto rows = quantised_rows(x);
+  const auto scales = torch::from_blob(rows.scales, {x.numel() / x.size(-1), 1}, at::kFloat);
   return (x.to(at::kFloat).view({-1, x.size(-1)}) * scales).view(x.sizes());
 }
 

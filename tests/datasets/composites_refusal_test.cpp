@@ -26,7 +26,7 @@ TEST_CASE("composites name what they cannot use", "[composites]") {
   };
   CompositeInputs inputs = sources.inputs();
   inputs.cutouts = sources.root / "none";
-  CHECK_THAT(refusal(inputs), Contains("none") && Contains("cannot be listed"));
+  CHECK_THAT(refusal(inputs), Contains("none") && Contains("is not a folder"));
   fs::create_directories(sources.root / "empty");
   inputs.cutouts = sources.root / "empty";
   CHECK_THAT(refusal(inputs), Contains("empty holds no class folders"));

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <datasets/files.h>
+#include <datasets/image_header.h>
 #include <datasets/image_io.h>
 #include <datasets/notes.h>
 #include <datasets/row_files.h>
@@ -92,6 +93,16 @@ TEST_CASE("pictures of unusual kinds have their colours", "[datasets][kinds]") {
     open_rows(path).rows->read(image.height, rows.pixels.data());
     CHECK(rows.pixels == image.pixels);
   }
+}
+
+TEST_CASE("a raw profile may have a name of several words", "[datasets][kinds]") {
+  const std::string exif = "4d4d002a00000008000101120003000000010006000000000000";
+  const std::string text =
+      "Raw profile type APP1" + std::string(1, '\0') + "\ngeneric profile\n      26\n" + exif + "\n";
+  std::string png("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\2\0\0\0\2\x08\2\0\0\0....\0\0\0", 36);
+  png += static_cast<char>(text.size());
+  const auto bytes = bytes_of(png + "tEXt" + text + "....");
+  CHECK(read_image_header(bytes, "x").orientation == 6);
 }
 
 TEST_CASE("what was read in part is said", "[datasets][kinds]") {
