@@ -12,6 +12,7 @@
 #include <apps/progress.h>
 #include <datasets/coco.h>
 #include <datasets/draw.h>
+#include <datasets/image_folder.h>
 #include <datasets/image_io.h>
 #include <datasets/video/frame_source.h>
 #include <models/detection/detect_dataset.h>
@@ -138,12 +139,16 @@ class DetectRun {
         drawings_(flags.draw, "--draw") {}
 
   int run() {
-    std::vector<std::string> images, videos;
-    for (const auto& path : flags_.paths) (datasets::has_video_extension(path) ? videos : images).push_back(path);
+    std::vector<fs::path> images, videos;
+    if (!flags_.paths.empty()) {
+      for (const auto& path : expand_paths(flags_.paths, std::cin, wanted_files())) {
+        (datasets::has_video_extension(path) ? videos : images).push_back(path);
+      }
+    }
     if (!flags_.coco.empty() && (flags_.camera || !videos.empty())) {
       throw ConfigError("[detect] --coco holds images alone; leave videos and --camera out");
     }
-    if (!images.empty()) detect_images(expand_image_paths(images, std::cin));
+    if (!images.empty()) detect_images(images);
     for (const auto& video : videos) {
       if (!interrupt_.requested()) detect_video(video);
     }
@@ -172,13 +177,21 @@ class DetectRun {
     detector_.detect_each(paths, sink, &interrupt_.requested());
   }
 
-  void detect_video(const std::string& path) {
+  // What is looked for in folders.
+  PathFilter wanted_files() const {
+    const bool videos = flags_.coco.empty();
+    return [videos](const fs::path& path) {
+      return datasets::has_image_extension(path) || (videos && datasets::has_video_extension(path));
+    };
+  }
+
+  void detect_video(const fs::path& path) {
     try {
-      detect_frames(path, datasets::FrameSource::open(fs::path(path), decode_options()));
+      detect_frames(path.string(), datasets::FrameSource::open(path, decode_options()));
     } catch (const Error& error) {
       failed_ = true;
       ImageDetections item;
-      item.path = path;
+      item.path = path.string();
       item.error = models::ItemError{error.kind(), error.what()};
       writer_.write(item);
     }

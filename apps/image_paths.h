@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <istream>
 #include <string>
 #include <vector>
@@ -12,5 +13,11 @@ namespace retentive::apps {
 /// files and folders listed in `list`, one a line. Folders and patterns that give nothing are named on stderr.
 /// Throws DataError when a folder cannot be read or nothing at all is found.
 std::vector<std::filesystem::path> expand_image_paths(const std::vector<std::string>& arguments, std::istream& list);
+
+using PathFilter = std::function<bool(const std::filesystem::path&)>;
+
+/// The same where other files than images are looked for in folders: those whose path is `wanted`.
+std::vector<std::filesystem::path> expand_paths(const std::vector<std::string>& arguments, std::istream& list,
+                                                const PathFilter& wanted);
 
 }  // namespace retentive::apps

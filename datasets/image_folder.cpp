@@ -19,11 +19,13 @@ void require_folder(const fs::path& folder) {
 
 bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
-void collect(const fs::path& folder, std::vector<fs::path>& found) {
+using Filter = std::function<bool(const fs::path&)>;
+
+void collect(const fs::path& folder, const Filter& wanted, std::vector<fs::path>& found) {
   for (auto entry = fs::recursive_directory_iterator(folder); entry != fs::recursive_directory_iterator(); ++entry) {
     if (is_hidden(entry->path())) {
       entry.disable_recursion_pending();
-    } else if (has_image_extension(entry->path()) && entry->is_regular_file()) {
+    } else if (wanted(entry->path()) && entry->is_regular_file()) {
       found.push_back(entry->path());
     }
   }
@@ -59,11 +61,13 @@ bool has_image_extension(const fs::path& path) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-std::vector<fs::path> list_images(const fs::path& folder) {
+std::vector<fs::path> list_images(const fs::path& folder) { return list_files(folder, has_image_extension); }
+
+std::vector<fs::path> list_files(const fs::path& folder, const Filter& wanted) {
   require_folder(folder);
   std::vector<fs::path> found;
   try {
-    collect(folder, found);
+    collect(folder, wanted, found);
   } catch (const fs::filesystem_error& error) {
     throw DataError("[image folder] " + error.path1().string() + " cannot be listed (" + error.code().message() +
                     "); check its permissions");

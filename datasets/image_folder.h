@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include <datasets/dataset.h>
 #include <datasets/image_io.h>
@@ -14,6 +15,10 @@ RETENTIVE_API bool has_image_extension(const std::filesystem::path& path);
 /// All image files below a folder, sorted by path bytes; names beginning with a dot are passed over, and links to
 /// folders are not followed. Throws DataError when the folder cannot be read.
 RETENTIVE_API std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);
+
+/// Likewise all files whose path is `wanted`.
+RETENTIVE_API std::vector<std::filesystem::path> list_files(
+    const std::filesystem::path& folder, const std::function<bool(const std::filesystem::path&)>& wanted);
 
 /// `root/<class>/**/<image>`: classes are the folders of `root`, sorted by name, numbered from 0.
 class RETENTIVE_API ImageFolder : public Dataset {

@@ -195,6 +195,32 @@ TEST_CASE("detect: a drawing that cannot be written is an error, and the next vi
   CHECK(records.back().contains("detections"));
 }
 
+TEST_CASE("detect: videos by pattern, folder and list, in letters of any size") {
+  const Films films;
+  std::filesystem::create_directories(films / "clips/deep");
+  films.film("clips/a.avi", 1, 32, 32);
+  films.film("clips/b.avi", 1, 32, 32);
+  films.film("clips/deep/c.avi", 1, 32, 32);
+  std::filesystem::rename(films / "clips/b.avi", films / "clips/B.AVI");
+  datasets::write_image(films / "clips/z.png", patch_image(32, 32, 3, 1));
+  const auto names_of = [&](const ProcessResult& result) {
+    INFO(result.err);
+    CHECK(result.exit_code == 0);
+    std::vector<std::string> names;
+    for (const auto& record : json_lines(result)) {
+      names.push_back(std::filesystem::path(record.at("path").get<std::string>()).filename());
+    }
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names_of(films.detect({"--json", films / "clips/*.avi"})) == Names{"a.avi"});
+  CHECK(names_of(films.detect({"--json", films / "clips/*"})) == Names{"z.png", "B.AVI", "a.avi", "c.avi"});
+  CHECK(names_of(films.detect({"--json", films / "clips"})) == Names{"z.png", "B.AVI", "a.avi", "c.avi"});
+  CHECK(names_of(films.detect({"--json", "-"}, (films / "clips/a.avi\n") + (films / "clips/z.png\n"))) ==
+        Names{"z.png", "a.avi"});
+  CHECK(names_of(films.detect({"--json", "--coco", films / "dt.json", films / "clips"})) == Names{"z.png"});
+}
+
 TEST_CASE("detect: Ctrl-C ends the whole run and keeps what was done") {
   const Films films;
   films.film("one.avi", 2000, 32, 32);
