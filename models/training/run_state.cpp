@@ -64,7 +64,8 @@ RunState read_run_state(const std::filesystem::path& path) {
   RunState state;
   state.config_json = file.metadata.at(kConfigKey);
   read_json_fields(parse_json(file.metadata.at(kCountersKey), path.string()), state.counters, path.string());
-  for (const auto& [field, print] : parse_json(file.metadata.at(kDataKey), path.string()).items()) {
+  const auto data = parse_json(file.metadata.at(kDataKey), path.string());
+  for (const auto& [field, print] : data.items()) {
     state.data[field] = print.is_string() ? print.get<std::string>() : print.dump();
   }
   for (const auto& [name, tensor] : file.tensors) {

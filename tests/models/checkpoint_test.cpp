@@ -5,6 +5,7 @@
 #include <models/registry.h>
 #include <models/tensor_io.h>
 #include <models/test_files.h>
+#include <models/upstream_keys.h>
 #include <models/version.h>
 #include <retention/base/error.h>
 #include <support/catch.h>
