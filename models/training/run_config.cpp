@@ -138,12 +138,12 @@ void RunConfig::validate() const {
           model.config ? "model.name and model.config are both set" : "neither model.name nor model.config is set",
           "exactly one of them", "name a model (`retentive models` lists them) or write its configuration");
   if (!model.name.empty()) find_model(model.name);
+  validate_data(data);
   const bool text = data.kind == DataKind::text;
   require(text || preprocessing || !model.config, "preprocessing is missing for a model given by its configuration",
           "resize_shorter, crop, mean, std", "add a preprocessing section");
   require(model.chunk >= 0, "model.chunk is " + std::to_string(model.chunk), "0 (the model's) or more tokens",
           "set model.chunk");
-  validate_data(data);
   if (text) validate_text(*this);
   if (data.kind == DataKind::coco) {
     validate_coco(*this);

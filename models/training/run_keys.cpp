@@ -124,7 +124,7 @@ void check_run_keys(const Json& root, const std::string& where) {
       if (key.find('.') != std::string::npos || !known(section + "." + key)) refuse_unknown(where, section, key, paths);
     }
   }
-  if (root.contains("data")) return;
+  if (root.contains("data") && !root["data"].is_null()) return;
   throw ConfigError("[" + where +
                     "] the section \"data\" is missing; it names what is learned from; add for example \"data\": "
                     "{\"kind\": \"image_folder\", \"train\": \"FOLDER\", \"validation_fraction\": 0.1}, or give --set "

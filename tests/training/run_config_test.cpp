@@ -93,6 +93,10 @@ TEST_CASE("a key in the wrong place or of another name leads to the right one", 
 TEST_CASE("missing data and values out of any range say what is accepted", "[run_config]") {
   CHECK_THROWS_WITH(parse_run_config(R"({"model": {"name": "test_rmt"}})", "run.json"),
                     Contains("[run.json] the section \"data\" is missing") && Contains("data.train=FOLDER"));
+  CHECK_THROWS_WITH(parse_run_config(R"({"model": {"name": "test_rmt"}, "data": null})", "run.json"),
+                    Contains("the section \"data\" is missing"));
+  CHECK_THROWS_WITH(parse_run_config(R"({"model": {"config": {"family": "rmt"}}, "data": {}})", "run.json"),
+                    Contains("data.train is empty"));
   CHECK_NOTHROW(parse_run_config(R"({"model": {"name": "test_rmt"}})", "run.json",
                                  {"data.train=x", "data.validation_fraction=0.1"}));
   for (const std::string seed : {"18446744073709551616", "18446744073709551615", "9223372036854775808", "1e30"}) {
