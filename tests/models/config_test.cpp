@@ -11,6 +11,7 @@
 #include <models/test_files.h>
 #include <retention/base/error.h>
 #include <support/catch.h>
+#include <support/paths.h>
 
 namespace retentive::models {
 namespace {
@@ -172,7 +173,7 @@ TEST_CASE("label sets and label files") {
   const testing::TemporaryFolder folder;
   const auto path = folder.write("labels.txt", "cat\r\ndog\n\n");
   CHECK(read_labels(path) == std::vector<std::string>{"cat", "dog"});
-  const auto marked = read_labels(source_dir() + "/tests/fixtures/cases/other/labels_bom.txt");
+  const auto marked = read_labels(testing::source_dir() + "/tests/fixtures/cases/other/labels_bom.txt");
   REQUIRE(marked.size() == 10);
   CHECK(marked[0] == "zero");
   CHECK(marked[9] == "nine");
