@@ -201,9 +201,13 @@ TEST_CASE("tensors of other kinds are skipped beside the weights and refused as 
                                                  Contains("ids (U16 [5])") && Contains("amax (F8_E4M3 [1])"));
   CHECK(find_tensor(state_dict(*loaded.model), "head.weight")->equal(*find_tensor(weights, "head.weight")));
 
+  write_with_foreign(folder / "m.safetensors", weights, {{"norm.weight", "F8_E5M2", {48}, 48}});
+  CHECK_THAT(message_of<CheckpointError>([&] { load_model(folder / "m.safetensors", {.name = "test_rmt"}); }),
+             Contains("1 missing") && Contains("norm.weight F8_E5M2 [48]"));
+  // Without its weights the head is taken for one that the file does not have.
   write_with_foreign(folder / "n.safetensors", weights, {{"head.weight", "F8_E5M2", {10, 96}, 960}});
   const auto message = message_of<CheckpointError>([&] { load_model(folder / "n.safetensors", {.name = "test_rmt"}); });
-  CHECK_THAT(message, Contains("1 missing") && Contains("head.weight F8_E5M2 [10, 96]"));
+  CHECK_THAT(message, Contains("1 unexpected") && Contains("head.weight F8_E5M2 [10, 96]"));
   CHECK_THAT(message_of<CheckpointError>([&] { read_tensors(folder / "n.safetensors"); }),
              Contains("head.weight is F8_E5M2 [10, 96]; accepted are F64"));
 

@@ -147,7 +147,8 @@ TEST_CASE("data and models that do not go together are refused", "[detection tra
   other.write(folder / "other", folder / "other.json");
   config.data.validation = folder / "other";
   config.data.validation_labels = folder / "other.json";
-  CHECK_THROWS_WITH(Trainer(config), Contains("train.json") && Contains("other.json") && Contains("categories"));
+  CHECK_THROWS_WITH(Trainer(config),
+                    Contains("other.json") && Contains("\"circle\" (nearest: \"disc\")") && Contains("by name"));
   config = good;
   config.run.batch_size = 100;
   CHECK_THROWS_AS(Trainer(config), Error);
