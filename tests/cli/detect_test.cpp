@@ -204,7 +204,8 @@ TEST_CASE("detect: results without annotations are numbered, and wrong annotatio
                                      scene / "in/a.png", "--threshold", "0"});
   REQUIRE(lacking.exit_code == 0);
   int64_t ants = 0, others = 0;
-  for (const auto& found : json_lines(lacking).at(0).at("detections")) ++(found.at("label") == "ant" ? ants : others);
+  const auto records = json_lines(lacking);
+  for (const auto& found : records.at(0).at("detections")) ++(found.at("label") == "ant" ? ants : others);
   CHECK((ants > 0 && others > 0));
   CHECK(datasets::read_coco_results(scene / "x.json").size() == static_cast<size_t>(others));
   CHECK_THAT(lacking.err, Contains("gt.json") && Contains("\"ant\"") && Contains("note: " + std::to_string(ants)));
