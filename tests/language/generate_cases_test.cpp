@@ -132,7 +132,7 @@ TEST_CASE("what cannot be read is named with the way out", "[cli]") {
   CHECK_THAT(error({"generate", "--prompt-file", folder / "no.txt"}), Contains("No such file") && Contains("no.txt"));
   CHECK_THAT(error({"perplexity", directory}), Contains("is a directory"));
   CHECK_THAT(error({"tokenizer", "train", folder / "no.txt", "--output", folder / "t.json"}),
-             Contains("no.txt does not exist; give a text file"));
+             Contains("no.txt: does not exist; give a text file"));
   CHECK_THAT(error({"generate", "--prompt", "a", "--load-state", folder / "no.state"}),
              Contains("no.state") && Contains("--save-state"));
   for (const std::string seed : {"18446744073709551616", "99999999999999999999", "-1", "1.5", "x"}) {
