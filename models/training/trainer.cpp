@@ -132,9 +132,10 @@ void Trainer::Impl::resume(const ResumeOptions& options) {
   std::error_code ignored;
   if (fs::is_directory(config.run.output_dir, ignored)) lock_output();
   if (!fs::exists(path, ignored)) {
-    throw CheckpointError("[train] \"" + config.run.output_dir +
-                          "\" holds no last.state.safetensors to go on from; the folder of a run that ended an epoch or "
-                          "was stopped is accepted; to begin one leave out --resume");
+    throw CheckpointError(
+        "[train] \"" + config.run.output_dir +
+        "\" holds no last.state.safetensors to go on from; the folder of a run that ended an epoch or "
+        "was stopped is accepted; to begin one leave out --resume");
   }
   const auto state = read_run_state(path);
   take_configuration(state, options);
